@@ -1,0 +1,1 @@
+//! MariaDB: observe and act, without policy.

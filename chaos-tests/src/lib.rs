@@ -1,0 +1,1 @@
+//! Simulation, invariants, and real-server chaos.

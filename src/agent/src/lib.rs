@@ -1,0 +1,1 @@
+//! Beside each mariadbd: parent process, door, boot gate, lease.

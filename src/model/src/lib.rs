@@ -1,0 +1,1 @@
+//! What the words mean: wanted, seen, agreed, planned.

@@ -1,0 +1,1 @@
+//! What to do: plan and audit, pure.

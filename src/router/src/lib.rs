@@ -1,0 +1,1 @@
+//! Beside each application: one local address that follows the epoch.

@@ -1,0 +1,1 @@
+//! The loop that observes, plans, audits, commits and acts.
