@@ -1,0 +1,95 @@
+//! What one supervisor has seen.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AgentReport, Epoch, Moment, NodeId, RouterId, RouterReport, SupervisorId};
+
+/// A value and when it arrived here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen<T> {
+    /// Arrival, on this supervisor's clock.
+    pub at: Moment,
+    /// What arrived.
+    pub value: T,
+}
+
+/// The connection of an agent to this supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Whether it stands.
+    pub connected: bool,
+    /// Since when.
+    pub since: Moment,
+    /// Whether it ended by a reset or an end of file, rather than by silence.
+    pub reset: bool,
+}
+
+/// What another voter says it has not heard of for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoterView {
+    /// Who says so.
+    pub voter: SupervisorId,
+    /// Silence of each node's agent, seen from there; absent if it was never heard of.
+    pub silence: BTreeMap<NodeId, Duration>,
+    /// Nodes whose link to that voter is down now.
+    pub disconnected: Vec<NodeId>,
+}
+
+/// Everything that one supervisor has seen: the input of the planner beside the agreed state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observations {
+    /// Who observes.
+    pub observer: SupervisorId,
+    /// Last report of each agent.
+    pub agents: BTreeMap<NodeId, Seen<AgentReport>>,
+    /// Link of each agent.
+    pub links: BTreeMap<NodeId, Link>,
+    /// Last view of each other voter.
+    pub voters: BTreeMap<SupervisorId, Seen<VoterView>>,
+    /// Last report of each router.
+    pub routers: BTreeMap<RouterId, Seen<RouterReport>>,
+    /// Adaptive silence threshold of each agent.
+    pub thresholds: BTreeMap<NodeId, Duration>,
+    /// Since when this supervisor leads.
+    pub leader_since: Moment,
+    /// When this leader last granted a lease, and for which epoch.
+    pub last_grant: Option<(Epoch, Moment)>,
+    /// When this leader first saw the present epoch and phase.
+    pub phase_since: Moment,
+    /// Silence-caused failovers that this leader began in the last ten minutes.
+    pub recent_suspicions: u32,
+}
+
+impl Observations {
+    /// Nothing seen yet.
+    #[must_use]
+    pub const fn new(observer: SupervisorId, now: Moment) -> Self {
+        Self {
+            observer,
+            agents: BTreeMap::new(),
+            links: BTreeMap::new(),
+            voters: BTreeMap::new(),
+            routers: BTreeMap::new(),
+            thresholds: BTreeMap::new(),
+            leader_since: now,
+            last_grant: None,
+            phase_since: now,
+            recent_suspicions: 0,
+        }
+    }
+
+    /// The last report of a node, if any.
+    #[must_use]
+    pub fn report(&self, node: &NodeId) -> Option<&AgentReport> {
+        self.agents.get(node).map(|seen| &seen.value)
+    }
+
+    /// How long a node's agent has been silent here; none if it was never heard of.
+    #[must_use]
+    pub fn silence(&self, node: &NodeId, now: Moment) -> Option<Duration> {
+        self.agents.get(node).map(|seen| now.since(seen.at))
+    }
+}
