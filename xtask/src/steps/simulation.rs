@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Outcome> {
     let mut last_count = None;
     let status = context.run_reading(context.cargo(&args), |line| last_count = counts(line).or(last_count))?;
     Ok(Outcome::from_tests(
-        last_count.unwrap_or(Tally {
+        last_count.unwrap_or_else(|| Tally {
             passed: 1,
             ..Tally::default()
         }),
