@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::state::{EpochRecord, JournalEntry, NodeRecord, Operation, Pause};
 use crate::{
-    Cause, Change, Command, Epoch, Evidence, Gtid, GtidSet, HISTORY_MAX, Incarnation, JOURNAL_MAX,
-    NodeId, Phase, Refusal, Reply, State, Term,
+    Cause, Change, Command, Epoch, Evidence, Gtid, GtidSet, HISTORY_MAX, Incarnation, JOURNAL_MAX, NodeId, Phase,
+    Refusal, Reply, State, Term,
 };
 
 /// Evidence kept per epoch; more would be noise and is cut, oldest kept.
@@ -16,12 +16,7 @@ impl State {
     /// two leaders that both believe in themselves harmless (invariants I1, I16).
     pub fn apply(&mut self, index: u64, command: &Command) -> Reply {
         self.index = index;
-        if let Some(first) = self
-            .journal
-            .iter()
-            .rev()
-            .find(|entry| entry.key == command.key)
-        {
+        if let Some(first) = self.journal.iter().rev().find(|entry| entry.key == command.key) {
             return Reply::Repeated { index: first.index };
         }
         match self.change(index, command) {
@@ -51,21 +46,14 @@ impl State {
                     return Err(Refusal::NoChange);
                 }
                 self.spec = Some(spec.clone());
-                Ok((
-                    "policy_changed",
-                    format!("{} nodes declared", spec.nodes.len()),
-                ))
+                Ok(("policy_changed", format!("{} nodes declared", spec.nodes.len())))
             }
             Change::NodeRegistered {
                 node,
                 incarnation,
                 server_id,
             } => self.register(node, incarnation, *server_id),
-            Change::Begin {
-                epoch,
-                cause,
-                evidence,
-            } => self.begin(command, *epoch, cause, evidence),
+            Change::Begin { epoch, cause, evidence } => self.begin(command, *epoch, cause, evidence),
             Change::Elect {
                 epoch,
                 candidate,
@@ -95,12 +83,20 @@ impl State {
                 let record = self.record();
                 record.opened_at = Some(command.at);
                 note(record, evidence);
-                Ok((
-                    "open",
-                    format!("epoch {epoch} open, first transaction {barrier}"),
-                ))
+                Ok(("open", format!("epoch {epoch} open, first transaction {barrier}")))
             }
             Change::AckSetChanged { epoch, ack_set, .. } => self.change_ack_set(*epoch, ack_set),
+            Change::RouterAdmitted { .. }
+            | Change::RouterRemoved { .. }
+            | Change::Paused { .. }
+            | Change::Resumed { .. }
+            | Change::Noted { .. } => self.administer(command),
+        }
+    }
+
+    /// The changes that no epoch depends on.
+    fn administer(&mut self, command: &Command) -> Result<(&'static str, String), Refusal> {
+        match &command.change {
             Change::RouterAdmitted { router } => {
                 if !self.routers.insert(router.clone()) {
                     return Err(Refusal::NoChange);
@@ -128,14 +124,18 @@ impl State {
                 Ok(("resumed", format!("resumed: {why}")))
             }
             Change::Noted { what, why } => Ok(("noted", format!("{what}: {why}"))),
+            Change::PolicyChanged { .. }
+            | Change::NodeRegistered { .. }
+            | Change::Begin { .. }
+            | Change::Elect { .. }
+            | Change::Open { .. }
+            | Change::AckSetChanged { .. } => Err(Refusal::NoChange),
         }
     }
 
     fn require(&self, epoch: Epoch, phase: Phase) -> Result<(), Refusal> {
         if epoch != self.epoch {
-            return Err(Refusal::StaleEpoch {
-                current: self.epoch,
-            });
+            return Err(Refusal::StaleEpoch { current: self.epoch });
         }
         if phase != self.phase {
             return Err(Refusal::WrongPhase {
@@ -151,11 +151,7 @@ impl State {
         incarnation: &Incarnation,
         server_id: u32,
     ) -> Result<(&'static str, String), Refusal> {
-        if !self
-            .spec
-            .as_ref()
-            .is_some_and(|spec| spec.nodes.contains_key(node))
-        {
+        if !self.spec.as_ref().is_some_and(|spec| spec.nodes.contains_key(node)) {
             return Err(Refusal::UnknownNode { node: node.clone() });
         }
         let record = NodeRecord {
@@ -166,10 +162,7 @@ impl State {
             return Err(Refusal::NoChange);
         }
         self.nodes.insert(node.clone(), record);
-        Ok((
-            "node_registered",
-            format!("{node} has data directory {incarnation}"),
-        ))
+        Ok(("node_registered", format!("{node} has data directory {incarnation}")))
     }
 
     fn begin(
@@ -180,9 +173,7 @@ impl State {
         evidence: &[Evidence],
     ) -> Result<(&'static str, String), Refusal> {
         if epoch != self.epoch.next() {
-            return Err(Refusal::StaleEpoch {
-                current: self.epoch,
-            });
+            return Err(Refusal::StaleEpoch { current: self.epoch });
         }
         if self.phase == Phase::Revoking {
             return Err(Refusal::WrongPhase {
@@ -236,11 +227,7 @@ impl State {
             });
         };
         let server_id = record.server_id;
-        let last = required
-            .iter()
-            .map(|gtid| gtid.seq)
-            .max()
-            .unwrap_or_default();
+        let last = required.iter().map(|gtid| gtid.seq).max().unwrap_or_default();
         self.timeline.close(last);
         self.timeline.start(Term {
             epoch: self.epoch,
@@ -274,9 +261,7 @@ impl State {
         ack_set: &BTreeMap<NodeId, Incarnation>,
     ) -> Result<(&'static str, String), Refusal> {
         if epoch != self.epoch {
-            return Err(Refusal::StaleEpoch {
-                current: self.epoch,
-            });
+            return Err(Refusal::StaleEpoch { current: self.epoch });
         }
         if self.phase < Phase::Elected {
             return Err(Refusal::WrongPhase {
@@ -288,10 +273,7 @@ impl State {
         }
         self.ack_set = ack_set.clone();
         let names: Vec<&str> = ack_set.keys().map(NodeId::as_str).collect();
-        Ok((
-            "ack_set_changed",
-            format!("ack set is now {{{}}}", names.join(", ")),
-        ))
+        Ok(("ack_set_changed", format!("ack set is now {{{}}}", names.join(", "))))
     }
 
     fn record(&mut self) -> &mut EpochRecord {

@@ -5,9 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ClusterSpec, Epoch, Gtid, GtidSet, Incarnation, NodeId, OperationId, RouterId, UnixMillis,
-};
+use crate::{ClusterSpec, Epoch, Gtid, GtidSet, Incarnation, NodeId, OperationId, RouterId, UnixMillis};
 
 /// One Raft log entry: an irreversible fact. A repeated `key` changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A primary term. Only grows; every order, permit, lease and tunnel carries one, and every target refuses an
 /// epoch lower than the highest that it has promised (invariant I2).
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 

@@ -23,11 +23,7 @@ pub struct ParseGtidError(String);
 
 impl fmt::Display for ParseGtidError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a GTID of the form domain-server-sequence",
-            self.0
-        )
+        write!(f, "`{}` is not a GTID of the form domain-server-sequence", self.0)
     }
 }
 
@@ -39,8 +35,7 @@ impl FromStr for Gtid {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || ParseGtidError(text.to_owned());
         let mut parts = text.trim().split('-');
-        let (Some(domain), Some(server), Some(seq), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(domain), Some(server), Some(seq), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(bad());
         };
@@ -87,11 +82,9 @@ impl GtidSet {
 
     /// The GTIDs, by domain and server.
     pub fn iter(&self) -> impl Iterator<Item = Gtid> + '_ {
-        self.0.iter().map(|(&(domain, server), &seq)| Gtid {
-            domain,
-            server,
-            seq,
-        })
+        self.0
+            .iter()
+            .map(|(&(domain, server), &seq)| Gtid { domain, server, seq })
     }
 
     /// The highest sequence of a domain, whoever wrote it.
@@ -216,12 +209,7 @@ mod tests {
     fn text_round_trips_and_rubbish_is_named() {
         assert_eq!(set(" 1-1-7,0-1-5 ").to_string(), "0-1-5,1-1-7");
         for bad in ["0-1", "0-1-2-3", "a-1-2", "0-1-"] {
-            assert!(
-                bad.parse::<GtidSet>()
-                    .unwrap_err()
-                    .to_string()
-                    .contains(bad)
-            );
+            assert!(bad.parse::<GtidSet>().unwrap_err().to_string().contains(bad));
         }
     }
 }

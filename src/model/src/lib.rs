@@ -40,12 +40,8 @@ pub use moment::{Moment, UnixMillis};
 pub use observations::{Link, Observations, Seen, VoterView};
 pub use order::{LeaseGrant, Order, Task};
 pub use plan::{Forecast, HeldBack, NodeRole, NodeState, NodeVerdict, Plan, Reason};
-pub use report::{
-    AgentReport, DoorState, IoThread, LeaseKind, ProbeFacts, Progress, ServerFacts, ServerState,
-};
+pub use report::{AgentReport, DoorState, IoThread, LeaseKind, ProbeFacts, Progress, ServerFacts, ServerState};
 pub use route::{Endpoint, RouteTable, RouterReport};
 pub use spec::{ClusterSpec, EmptyAckSet, NodeSpec, Policy, ReadFence};
-pub use state::{
-    EpochRecord, HISTORY_MAX, JOURNAL_MAX, JournalEntry, NodeRecord, Operation, Pause, Phase, State,
-};
+pub use state::{EpochRecord, HISTORY_MAX, JOURNAL_MAX, JournalEntry, NodeRecord, Operation, Pause, Phase, State};
 pub use timeline::{Term, Timeline};

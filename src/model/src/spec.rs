@@ -119,8 +119,7 @@ impl Policy {
     #[must_use]
     pub fn lease_wait(&self) -> Duration {
         let micros = self.lease_ttl.as_micros().saturating_mul(101).div_ceil(99);
-        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-            .saturating_add(Duration::from_millis(50))
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)).saturating_add(Duration::from_millis(50))
     }
 }
 

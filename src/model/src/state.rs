@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cause, ClusterSpec, Epoch, Evidence, GtidSet, Incarnation, NodeId, OperationId, RouterId,
-    Timeline, UnixMillis,
+    Cause, ClusterSpec, Epoch, Evidence, GtidSet, Incarnation, NodeId, OperationId, RouterId, Timeline, UnixMillis,
 };
 
 /// Epochs kept with their evidence; older ones are in the journal only.

@@ -51,17 +51,12 @@ impl Timeline {
     /// at the last is enough: an errant tail always shows as the last sequence of its server.
     #[must_use]
     pub fn errant(&self, binlog_state: &GtidSet) -> Vec<Gtid> {
-        binlog_state
-            .iter()
-            .filter(|gtid| !self.entitled(*gtid))
-            .collect()
+        binlog_state.iter().filter(|gtid| !self.entitled(*gtid)).collect()
     }
 
     fn entitled(&self, gtid: Gtid) -> bool {
         self.0.iter().any(|term| {
-            term.server_id == gtid.server
-                && gtid.seq >= term.first
-                && term.last.is_none_or(|last| gtid.seq <= last)
+            term.server_id == gtid.server && gtid.seq >= term.first && term.last.is_none_or(|last| gtid.seq <= last)
         })
     }
 }
@@ -87,11 +82,7 @@ mod tests {
 
     #[test]
     fn a_tail_past_the_end_of_a_term_is_errant() {
-        assert!(
-            timeline()
-                .errant(&"0-10-22,0-11-40".parse().unwrap())
-                .is_empty()
-        );
+        assert!(timeline().errant(&"0-10-22,0-11-40".parse().unwrap()).is_empty());
         let errant = timeline().errant(&"0-10-23,0-12-24".parse().unwrap());
         assert_eq!(
             errant.iter().map(Gtid::to_string).collect::<Vec<_>>(),
