@@ -1,1 +1,5 @@
 //! Beside each application: one local address that follows the epoch.
+
+pub mod core;
+
+pub use self::core::machine;
