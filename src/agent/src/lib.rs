@@ -1,1 +1,14 @@
-//! Beside each mariadbd: parent process, door, boot gate, lease.
+//! Beside each `mariadbd`: its parent process, its only door, its boot gate and its lease.
+//!
+//! Decisions are taken in [`machine`], which does no IO; the rest of the crate carries them out.
+//!
+//! ```text
+//!   supervisors ──orders, leases──►┐                     ┌──► server: start, kill, SQL steps
+//!   server ──exit, facts, probes──►├─► machine::handle ──┼──► door: who is admitted, whose acks pass
+//!   door, relay, failsafe ────────►┘    (event, time in) ├──► relay: which primary the replica is fed from
+//!                                                        └──► disk: the promise, before anything else; report
+//! ```
+//!
+//! Start with [`machine::Machine`].
+
+pub mod machine;
