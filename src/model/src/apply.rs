@@ -271,6 +271,23 @@ impl State {
         if self.ack_set == *ack_set {
             return Err(Refusal::NoChange);
         }
+        // One node at a time: a command that was computed from an older set differs from the present one in more, and
+        // would take out a node that may acknowledge by now (I3).
+        let touched = |a: &BTreeMap<NodeId, Incarnation>, b: &BTreeMap<NodeId, Incarnation>| {
+            a.iter()
+                .filter(|(node, incarnation)| b.get(*node) != Some(*incarnation))
+                .map(|(node, _)| node.clone())
+                .collect::<std::collections::BTreeSet<NodeId>>()
+        };
+        let differ: std::collections::BTreeSet<NodeId> = touched(&self.ack_set, ack_set)
+            .union(&touched(ack_set, &self.ack_set))
+            .cloned()
+            .collect();
+        if differ.len() > 1 {
+            return Err(Refusal::WrongPhase {
+                why: "it was computed from another ack set than the agreed one".to_owned(),
+            });
+        }
         self.ack_set = ack_set.clone();
         let names: Vec<&str> = ack_set.keys().map(NodeId::as_str).collect();
         Ok(("ack_set_changed", format!("ack set is now {{{}}}", names.join(", "))))

@@ -61,6 +61,9 @@ pub struct Observations {
     pub phase_since: Moment,
     /// Silence-caused failovers that this leader began in the last ten minutes.
     pub recent_suspicions: u32,
+    /// Since when a node's reports show no open stream from a primary; kept by [`Observations::hear`].
+    #[serde(default)]
+    pub streamless: BTreeMap<NodeId, Moment>,
 }
 
 impl Observations {
@@ -78,7 +81,19 @@ impl Observations {
             last_grant: None,
             phase_since: now,
             recent_suspicions: 0,
+            streamless: BTreeMap::new(),
         }
+    }
+
+    /// Takes in a report.
+    pub fn hear(&mut self, at: Moment, report: AgentReport) {
+        let node = report.node.clone();
+        if report.source_silence.is_some() {
+            self.streamless.remove(&node);
+        } else {
+            self.streamless.entry(node.clone()).or_insert(at);
+        }
+        self.agents.insert(node, Seen { at, value: report });
     }
 
     /// The last report of a node, if any.

@@ -29,7 +29,8 @@ pub struct AgentReport {
     pub fenced: Epoch,
     /// What the door admits.
     pub door: DoorState,
-    /// Replicas whose acknowledgements the door passes on; empty unless primary.
+    /// Replicas whose acknowledgements the door passes on; empty unless primary. A node that was taken out is missing here
+    /// only beside facts that were read after it was cut: `binlog_pos` then bounds everything it acknowledged.
     pub ackable: BTreeSet<NodeId>,
     /// Routers that the door admits; empty unless serving.
     pub admitted: BTreeSet<RouterId>,
@@ -47,7 +48,7 @@ pub struct AgentReport {
     pub probes: ProbeFacts,
     /// On whose authority clients are served.
     pub lease: LeaseKind,
-    /// After a death of the server: the end of its binlog, read from the file.
+    /// After a death of the server while primary: the end of its binlog, read from the file before any restart.
     pub final_binlog: Option<GtidSet>,
     /// A planned stop was asked for (SIGTERM): hand the role over first.
     pub wants_handover: bool,
