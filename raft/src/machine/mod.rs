@@ -1,0 +1,16 @@
+//! The replicated state machine: the model's [`State`](quorate_model::State) in memory, snapshots on disk.
+//!
+//! ```text
+//!   committed entries ──► MachineHost ──► State::apply ──► published as (index, Arc<State>) ──► answers to proposers
+//!                             │
+//!                             └─ now and then ─► SnapshotStore: one header line, one JSON body, SHA-256
+//! ```
+
+mod builder;
+mod host;
+mod snapshot;
+
+pub use builder::SnapshotBuilder;
+pub use host::{Applied, MachineHost};
+pub use snapshot::{SnapshotBody, SnapshotError};
+pub(crate) use snapshot::{SnapshotHeader, SnapshotStore};
