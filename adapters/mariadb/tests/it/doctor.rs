@@ -1,0 +1,60 @@
+//! What is wrong is found, and the lost guarantee is named.
+
+use mysql_async::prelude::Queryable;
+use quorate_mariadb::doctor::{Role, examine};
+
+use crate::support::{LIMIT, Node, secrets};
+
+async fn codes(node: &mut Node, role: Role) -> Vec<String> {
+    let findings = examine(node.session(), role, &secrets(), LIMIT).await.unwrap();
+    findings.into_iter().map(|finding| finding.code).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_variable_is_found_with_the_guarantee_it_costs() {
+    let mut node = Node::started("m1", 1).await;
+    node.admin().await.query_drop("SET GLOBAL sync_binlog=0").await.unwrap();
+    let findings = examine(node.session(), Role::Replica, &secrets(), LIMIT).await.unwrap();
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0].code, "variable.sync_binlog");
+    assert!(findings[0].lost_guarantee.contains("power cut"), "{findings:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_without_semi_sync_is_found() {
+    let mut node = Node::started("m1", 1).await;
+    assert_eq!(codes(&mut node, Role::Armed).await, ["variable.rpl_semi_sync_master_enabled"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dangerous_accounts_are_found() {
+    let mut node = Node::started("m1", 1).await;
+    // As the agent, because nobody else may write behind the gate.
+    let mut agent = node.client("quorate_agent", "agent-secret").await;
+    let denied = agent.query_drop("CREATE USER x@localhost").await;
+    assert!(denied.is_err(), "the agent must not be able to create accounts");
+    node.open_for_test().await;
+    let mut admin = node.admin().await;
+    admin.query_drop("CREATE USER ops@localhost IDENTIFIED VIA unix_socket").await.unwrap();
+    // The admin cannot hand out what it does not hold.
+    assert!(admin.query_drop("GRANT READ ONLY ADMIN ON *.* TO ops@localhost").await.is_err());
+    admin.query_drop("UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.access', \
+        (SELECT JSON_VALUE(Priv, '$.access') FROM mysql.global_priv WHERE User='quorate_agent')) WHERE User='ops'").await.unwrap();
+    admin.query_drop("FLUSH PRIVILEGES").await.unwrap();
+    let found = codes(&mut node, Role::Replica).await;
+    for code in ["account.unix_socket", "account.read_only_admin"] {
+        assert!(found.iter().any(|c| c == code), "{code} not in {found:?}");
+    }
+    // Only the accounts of this test: neither the admin nor the application is reported.
+    assert_eq!(found.iter().filter(|code| code.starts_with("account.")).count(), 2, "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_privilege_is_found() {
+    let mut node = Node::started("m1", 1).await;
+    node.open_for_test().await;
+    let mut admin = node.admin().await;
+    admin.query_drop("REVOKE RELOAD ON *.* FROM quorate_agent@localhost").await.unwrap();
+    let found = codes(&mut node, Role::Replica).await;
+    assert!(found.iter().any(|code| code == "privilege.reload"), "{found:?}");
+}
