@@ -18,6 +18,7 @@ mod steps;
 mod stopwatch;
 mod verify;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -56,15 +57,23 @@ pub(crate) struct Selection {
     pub(crate) json: bool,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
-    let passed = match &cli.verb {
-        Verb::Verify(selection) => verify::run(&Context::discover(selection.json)?, selection, false)?,
-        Verb::Test(selection) => verify::run(&Context::discover(selection.json)?, selection, true)?,
-        Verb::Steps => {
-            verify::list()?;
-            true
+fn main() -> ExitCode {
+    match run(&Cli::parse().verb) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Nothing is left to be done when the terminal is gone.
+            let _ = writeln!(std::io::stderr(), "xtask: {error:#}");
+            ExitCode::FAILURE
         }
-    };
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Whether everything that was asked for holds.
+fn run(verb: &Verb) -> anyhow::Result<bool> {
+    match verb {
+        Verb::Verify(selection) => verify::run(&Context::discover(selection.json)?, selection, false),
+        Verb::Test(selection) => verify::run(&Context::discover(selection.json)?, selection, true),
+        Verb::Steps => verify::list().map(|()| true).map_err(Into::into),
+    }
 }
