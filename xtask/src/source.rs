@@ -1,4 +1,4 @@
-//! The Rust files of the repository, read once per step.
+//! The text files of the repository, read once per step.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,10 +30,15 @@ impl Source {
     }
 }
 
-/// All Rust files below `root`, sorted by path; build output and hidden folders are left out.
+/// All Rust files below `root`.
 pub(crate) fn rust_files(root: &Path) -> anyhow::Result<Vec<Source>> {
+    files(root, ".rs")
+}
+
+/// All files below `root` whose names end so, sorted by path; build output and hidden folders are left out.
+pub(crate) fn files(root: &Path, suffix: &str) -> anyhow::Result<Vec<Source>> {
     let mut paths = Vec::new();
-    collect(root, &mut paths)?;
+    collect(root, suffix, &mut paths)?;
     paths.sort();
     paths
         .into_iter()
@@ -47,7 +52,7 @@ pub(crate) fn rust_files(root: &Path) -> anyhow::Result<Vec<Source>> {
         .collect()
 }
 
-fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn collect(folder: &Path, suffix: &str, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
         let entry = entry?;
         let name = entry.file_name();
@@ -56,8 +61,8 @@ fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            collect(&entry.path(), into)?;
-        } else if name.ends_with(".rs") {
+            collect(&entry.path(), suffix, into)?;
+        } else if name.ends_with(suffix) {
             into.push(entry.path());
         }
     }

@@ -9,6 +9,7 @@ mod fmt;
 mod function_size;
 mod generated;
 mod hygiene;
+mod links;
 mod purity;
 mod rustdoc;
 mod simulation;
@@ -79,6 +80,7 @@ pub(crate) const ALL: &[Step] = &[
         "crates depend only along the arrows of the design",
         dependencies::run,
     ),
+    check("links", "links between pages lead somewhere", links::run),
     check("deny", "licences, sources and banned crates", deny::run),
     check("clippy", "no warning in any target", clippy::run),
     check("rustdoc", "the documentation builds without a warning", rustdoc::run),
