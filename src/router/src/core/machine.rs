@@ -86,7 +86,10 @@ impl Machine {
             table: None,
             persisted: Epoch::ZERO,
             drained: Epoch::ZERO,
-            load: Load { connections: 0, held: 0 },
+            load: Load {
+                connections: 0,
+                held: 0,
+            },
             reported: None,
         }
     }
@@ -143,7 +146,10 @@ impl Machine {
     }
 
     fn follow(&mut self, table: RouteTable) -> Vec<Effect> {
-        let newer = self.table.as_ref().is_none_or(|current| table.cmp_issue(current).is_gt());
+        let newer = self
+            .table
+            .as_ref()
+            .is_none_or(|current| table.cmp_issue(current).is_gt());
         if !newer || table.cluster != self.cluster {
             return Vec::new();
         }
@@ -166,8 +172,7 @@ impl Machine {
             held: self.load.held,
         };
         let due = self.reported.as_ref().is_none_or(|(at, last)| {
-            (last.confirmed, last.index) != (report.confirmed, report.index)
-                || now.since(*at) >= REPORT_EVERY
+            (last.confirmed, last.index) != (report.confirmed, report.index) || now.since(*at) >= REPORT_EVERY
         });
         if !due {
             return None;

@@ -10,8 +10,10 @@ fn table(epoch: u64, index: u64, writable: Option<&str>) -> RouteTable {
         epoch: Epoch(epoch),
         index,
         revision: 0,
-        writable: writable
-            .map(|node| Endpoint { node: node.into(), door: format!("{node}:3310") }),
+        writable: writable.map(|node| Endpoint {
+            node: node.into(),
+            door: format!("{node}:3310"),
+        }),
         readable: Vec::new(),
     }
 }
@@ -58,7 +60,10 @@ fn late_and_foreign_tables_change_nothing() {
     for late in [table(2, 8, Some("m1")), table(3, 9, None), table(3, 8, Some("m1"))] {
         assert_eq!(machine.handle(at(1), Event::Table(late)), []);
     }
-    let foreign = RouteTable { cluster: "other".into(), ..table(9, 9, Some("x")) };
+    let foreign = RouteTable {
+        cluster: "other".into(),
+        ..table(9, 9, Some("x"))
+    };
     assert_eq!(machine.handle(at(1), Event::Table(foreign)), []);
     assert_eq!(machine.table(), Some(&table(3, 9, None)));
 }
@@ -71,8 +76,11 @@ fn confirms_only_when_both_drained_and_persisted() {
         assert_eq!(confirmations(&first), [Epoch::ZERO]);
         let drained = Event::Drained { below: Epoch(4) };
         let persisted = Event::Persisted { epoch: Epoch(4) };
-        let (one, two) =
-            if drained_first { (drained, persisted) } else { (persisted, drained) };
+        let (one, two) = if drained_first {
+            (drained, persisted)
+        } else {
+            (persisted, drained)
+        };
         assert_eq!(machine.handle(at(1), one), []);
         assert_eq!(confirmations(&machine.handle(at(2), two)), [Epoch(4)]);
     }
@@ -94,10 +102,10 @@ fn an_older_drain_does_not_confirm_a_newer_epoch() {
 fn a_restart_serves_from_disk_and_keeps_its_word() {
     let mut machine = machine();
     let effects = machine.handle(at(0), Event::Restored(table(7, 20, Some("m3"))));
-    assert_eq!(effects[..2], [
-        Effect::Cut { below: Epoch(7) },
-        Effect::Use(table(7, 20, Some("m3")))
-    ]);
+    assert_eq!(
+        effects[..2],
+        [Effect::Cut { below: Epoch(7) }, Effect::Use(table(7, 20, Some("m3")))]
+    );
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Persist(_))));
     assert_eq!(
         confirmations(&machine.handle(at(1), Event::Drained { below: Epoch(7) })),
@@ -110,11 +118,16 @@ fn a_restart_serves_from_disk_and_keeps_its_word() {
 #[test]
 fn reports_at_once_on_change_and_then_at_the_interval() {
     let mut machine = machine();
-    let busy = Load { connections: 3, held: 1 };
+    let busy = Load {
+        connections: 3,
+        held: 1,
+    };
     assert_eq!(machine.handle(at(0), Event::Tick(busy)).len(), 1);
     assert_eq!(machine.handle(at(100), Event::Tick(busy)), []);
     let effects = machine.handle(at(250), Event::Tick(busy));
-    let [Effect::Report(report)] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Report(report)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
     assert_eq!((report.connections, report.held), (3, 1));
     let effects = machine.handle(at(251), Event::Table(table(1, 2, None)));
     assert!(matches!(effects.last(), Some(Effect::Report(report)) if report.index == 2));

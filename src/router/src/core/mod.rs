@@ -1,3 +1,15 @@
 //! What every protocol of the router needs: the decision code, connections by epoch, holding, limits, links.
 
 pub mod machine;
+
+pub(crate) mod admin;
+pub(crate) mod balance;
+pub(crate) mod connections;
+pub(crate) mod driver;
+pub(crate) mod hold;
+pub(crate) mod links;
+pub(crate) mod listener;
+pub(crate) mod metrics;
+pub(crate) mod route;
+pub(crate) mod socket;
+pub(crate) mod state_file;

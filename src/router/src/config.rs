@@ -1,0 +1,209 @@
+//! How a router is set up.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quorate_api::tls::TlsFiles;
+use quorate_model::{ClusterId, RouterId, SupervisorId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// One router's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// This router's id; its certificate must carry it.
+    #[schemars(with = "String")]
+    pub router: RouterId,
+    /// The deployment; peers of another one are refused.
+    #[schemars(with = "String")]
+    pub cluster: ClusterId,
+    /// `host:port` of every supervisor's link, by supervisor id.
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub supervisors: BTreeMap<SupervisorId, String>,
+    /// Where to listen.
+    #[serde(default)]
+    pub listen: Listen,
+    /// Certificates.
+    pub tls: TlsFiles,
+    /// File that keeps the last route table, to serve from while no supervisor can be reached.
+    pub state_file: PathBuf,
+    /// Limits.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Where to listen. Applications speak plain MySQL here, so it should stay on loopback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// For reading and writing: always the primary.
+    pub rw: SocketAddr,
+    /// For reading only: the replicas, or the primary if none is fit.
+    pub ro: SocketAddr,
+    /// For `/healthz`, `/readyz` and `/metrics`; none unless set.
+    pub admin: Option<SocketAddr>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            rw: SocketAddr::from(([127, 0, 0, 1], 3306)),
+            ro: SocketAddr::from(([127, 0, 0, 1], 3307)),
+            admin: None,
+        }
+    }
+}
+
+/// Limits. Beyond them a client gets a MySQL error that names the limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Most client connections at a time, held ones included.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_connections: usize,
+    /// Most client connections that wait for a primary at a time.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub hold_max: usize,
+    /// Longest wait of a new connection for a primary.
+    pub hold_wait_ms: u64,
+    /// Longest attempt to reach one door.
+    #[schemars(range(min = 1))]
+    pub dial_timeout_ms: u64,
+    /// How long open connections may go on after the router was told to stop.
+    pub drain_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            hold_max: 1024,
+            hold_wait_ms: 10_000,
+            dial_timeout_ms: 1000,
+            drain_ms: 1000,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) const fn hold_wait(&self) -> Duration {
+        Duration::from_millis(self.hold_wait_ms)
+    }
+
+    pub(crate) const fn dial_timeout(&self) -> Duration {
+        Duration::from_millis(self.dial_timeout_ms)
+    }
+
+    pub(crate) const fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
+}
+
+/// Most that a semaphore-backed limit may be; far above any machine's sockets.
+const LIMIT_MAX: usize = 1_000_000;
+
+impl Config {
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the field and the remedy.
+    pub fn check(&self) -> Result<(), Error> {
+        let wrong = |field: &str, problem: String| {
+            Err(Error::Config {
+                field: field.to_owned(),
+                problem,
+            })
+        };
+        if self.router.as_str().is_empty() {
+            return wrong("router", "is empty; give this router an id such as `r1`".to_owned());
+        }
+        if self.cluster.as_str().is_empty() {
+            return wrong(
+                "cluster",
+                "is empty; it must equal the supervisors' `cluster`".to_owned(),
+            );
+        }
+        if self.supervisors.is_empty() {
+            return wrong(
+                "supervisors",
+                "is empty; name every supervisor and its link address".to_owned(),
+            );
+        }
+        for (id, address) in &self.supervisors {
+            if address
+                .rsplit_once(':')
+                .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+            {
+                return wrong(&format!("supervisors.{id}"), format!("`{address}` is not `host:port`"));
+            }
+        }
+        let same = |a: SocketAddr, b: SocketAddr| a == b && a.port() != 0;
+        if same(self.listen.rw, self.listen.ro) {
+            return wrong(
+                "listen.ro",
+                format!("{} is `listen.rw` too; give each a port", self.listen.ro),
+            );
+        }
+        let limits = &self.limits;
+        for (field, value) in [
+            ("limits.max_connections", limits.max_connections),
+            ("limits.hold_max", limits.hold_max),
+        ] {
+            if !(1..=LIMIT_MAX).contains(&value) {
+                return wrong(field, format!("is {value}; it must be 1 to {LIMIT_MAX}"));
+            }
+        }
+        if limits.dial_timeout_ms == 0 {
+            return wrong(
+                "limits.dial_timeout_ms",
+                "is 0; no door could ever be reached".to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> serde_json::Value {
+        serde_json::json!({
+            "router": "r1",
+            "cluster": "lab",
+            "supervisors": {"s1": "127.0.0.1:7001"},
+            "tls": {"ca": "ca.crt", "cert": "r1.crt", "key": "r1.key"},
+            "state_file": "r1.routes",
+        })
+    }
+
+    #[test]
+    fn defaults_stay_on_loopback() {
+        let config: Config = serde_json::from_value(config()).unwrap();
+        config.check().unwrap();
+        assert!(config.listen.rw.ip().is_loopback() && config.listen.ro.ip().is_loopback());
+        assert_eq!(config.listen.admin, None);
+    }
+
+    #[test]
+    fn unknown_keys_and_impossible_values_are_refused() {
+        let mut typo = config();
+        typo["hold_wiat_ms"] = 5.into();
+        assert!(
+            serde_json::from_value::<Config>(typo)
+                .unwrap_err()
+                .to_string()
+                .contains("hold_wiat_ms")
+        );
+
+        let mut wrong = config();
+        wrong["supervisors"]["s1"] = "127.0.0.1".into();
+        let config: Config = serde_json::from_value(wrong).unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("supervisors.s1"));
+    }
+}

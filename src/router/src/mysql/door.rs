@@ -1,0 +1,96 @@
+//! Through an agent's door: TCP, mutual TLS with the very node that the table names, and the epoch.
+
+use std::io;
+use std::time::Duration;
+
+use quorate_api::link::{self, DoorHello, DoorWelcome, LinkError, PROTOCOL, Purpose, RefusalCode};
+use quorate_api::tls::{Role, TlsError, server_name};
+use quorate_model::{ClusterId, Endpoint, Epoch, RouterId};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::core::metrics::DoorFailure;
+use crate::core::route::Access;
+use crate::core::socket;
+
+/// A server's side of a tunnel.
+pub(crate) type DoorStream = TlsStream<TcpStream>;
+
+/// How this router introduces itself at doors.
+pub(crate) struct Visitor {
+    pub(crate) cluster: ClusterId,
+    pub(crate) router: RouterId,
+    /// One connector for all doors, so that TLS sessions are resumed.
+    pub(crate) tls: TlsConnector,
+    pub(crate) patience: Duration,
+}
+
+/// Why a door was not passed.
+#[derive(Debug, Error)]
+pub(crate) enum DoorError {
+    #[error("cannot be reached ({0})")]
+    Connect(io::Error),
+    #[error("cannot be named in a certificate ({0})")]
+    Name(TlsError),
+    #[error("no TLS session ({0})")]
+    Tls(io::Error),
+    #[error("did not answer ({0})")]
+    Talk(LinkError),
+    #[error("refused: {why} ({code:?}, epoch {epoch})")]
+    Refused {
+        code: RefusalCode,
+        epoch: Epoch,
+        why: String,
+    },
+    #[error("answered for epoch {0}")]
+    OtherEpoch(Epoch),
+    #[error("no answer within {0:?}")]
+    TooSlow(Duration),
+}
+
+impl DoorError {
+    /// How it is counted.
+    pub(crate) const fn kind(&self) -> DoorFailure {
+        match self {
+            Self::Connect(_) => DoorFailure::Connect,
+            Self::Name(_) | Self::Tls(_) | Self::Talk(_) => DoorFailure::Talk,
+            Self::Refused { .. } | Self::OtherEpoch(_) => DoorFailure::Refused,
+            Self::TooSlow(_) => DoorFailure::Timeout,
+        }
+    }
+}
+
+impl Visitor {
+    /// One attempt. After it, the next byte is the server's greeting.
+    pub(crate) async fn knock(&self, door: &Endpoint, epoch: Epoch, access: Access) -> Result<DoorStream, DoorError> {
+        timeout(self.patience, self.pass(door, epoch, access))
+            .await
+            .unwrap_or(Err(DoorError::TooSlow(self.patience)))
+    }
+
+    async fn pass(&self, door: &Endpoint, epoch: Epoch, access: Access) -> Result<DoorStream, DoorError> {
+        let name = server_name(Role::Agent, Some(door.node.as_str())).map_err(DoorError::Name)?;
+        let stream = TcpStream::connect(&door.door).await.map_err(DoorError::Connect)?;
+        socket::tune_door(&stream).map_err(DoorError::Connect)?;
+        let mut stream = self.tls.connect(name, stream).await.map_err(DoorError::Tls)?;
+        let purpose = Purpose::Client {
+            router: self.router.clone(),
+            write: access == Access::Write,
+        };
+        let hello = DoorHello {
+            protocol: PROTOCOL,
+            cluster: self.cluster.clone(),
+            epoch,
+            purpose,
+        };
+        link::send(&mut stream, &hello).await.map_err(DoorError::Talk)?;
+        match link::receive(&mut stream).await.map_err(DoorError::Talk)? {
+            DoorWelcome::Admitted { epoch: theirs } if theirs == epoch => Ok(stream),
+            DoorWelcome::Admitted { epoch: theirs } => Err(DoorError::OtherEpoch(theirs)),
+            DoorWelcome::Refused { code, epoch, why } => Err(DoorError::Refused { code, epoch, why }),
+        }
+    }
+}
