@@ -21,6 +21,8 @@ pub struct Identity {
     pub cluster_id: String,
     /// Id of the log on this disk.
     pub node_id: RaftId,
+    /// Whether the log was created. From then on, a missing log is a lost log.
+    pub log_created: bool,
 }
 
 /// The identity file could not be used.
@@ -69,6 +71,7 @@ impl Identity {
             format: FORMAT,
             cluster_id,
             node_id,
+            log_created: false,
         }
     }
 

@@ -13,4 +13,4 @@ mod snapshot;
 pub use builder::SnapshotBuilder;
 pub use host::{Applied, MachineHost};
 pub use snapshot::{SnapshotBody, SnapshotError};
-pub(crate) use snapshot::{SnapshotHeader, SnapshotStore};
+pub(crate) use snapshot::SnapshotHeader;

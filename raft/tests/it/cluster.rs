@@ -1,0 +1,182 @@
+//! Three nodes over real sockets and real certificates.
+
+use quorate_raft::{Formation, ProposeError, Role};
+
+use crate::lab::{Lab, note};
+
+#[test]
+fn writes_survive_the_leader_and_a_restart_of_all() {
+    let mut lab = Lab::formed();
+    let first = lab.write("one");
+    for host in 0..3 {
+        lab.until_applied(host, first);
+        assert_eq!(lab.keys(host), ["one"]);
+    }
+    let old = lab.leader();
+    let follower = (old + 1) % 3;
+    let refused = lab.on(follower, lab.node(follower).propose(&note("elsewhere")));
+    let Err(ProposeError::NotLeader { leader: Some((_, leader)) }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(leader.name, lab.hosts[old].name);
+
+    lab.crash(old);
+    let second = lab.write("two");
+    assert!(second > first);
+    lab.start(old);
+    lab.until_applied(old, second);
+    assert_eq!(lab.keys(old), ["one", "two"]);
+
+    for host in 0..3 {
+        lab.crash(host);
+    }
+    for host in 0..3 {
+        lab.start(host);
+    }
+    let third = lab.write("three");
+    for host in 0..3 {
+        lab.until_applied(host, third);
+        assert_eq!(lab.keys(host), ["one", "two", "three"]);
+    }
+}
+
+#[test]
+fn the_leader_proves_itself_and_hands_over() {
+    let lab = Lab::formed();
+    let index = lab.write("one");
+    let old = lab.leader();
+    let read = lab.on(old, lab.node(old).read_index()).unwrap();
+    assert!(read >= Some(index));
+    let follower = (old + 1) % 3;
+    assert!(lab.on(follower, lab.node(follower).read_index()).is_err());
+    assert_eq!(lab.node(follower).quorum_acked_age(), None);
+
+    let target = lab.node(follower).identity().unwrap().node_id;
+    lab.on(old, lab.node(old).transfer_leadership(target)).unwrap();
+    assert_eq!(lab.leader(), follower);
+    lab.on(follower, lab.node(follower).step_down()).unwrap();
+    assert_ne!(lab.leader(), follower);
+    lab.write("two");
+}
+
+#[test]
+fn a_minority_commits_nothing_and_says_so() {
+    let mut lab = Lab::formed();
+    let leader = lab.leader();
+    lab.crash((leader + 1) % 3);
+    lab.crash((leader + 2) % 3);
+    let outcome = lab.on(leader, lab.node(leader).propose(&note("lonely")));
+    assert!(
+        matches!(outcome, Err(ProposeError::Unknown { .. } | ProposeError::NotLeader { .. })),
+        "{outcome:?}"
+    );
+    assert!(lab.keys(leader).is_empty());
+}
+
+#[test]
+fn no_group_is_formed_until_all_peers_agree() {
+    let mut lab = Lab::new();
+    lab.start(0);
+    lab.start(1);
+    lab.until("s1 says for whom it waits", |lab| {
+        match &*lab.node(0).formation().borrow() {
+            Formation::Waiting { waiting_for } => waiting_for.keys().eq(["s3"]),
+            _ => false,
+        }
+    });
+    assert_eq!(lab.node(0).identity(), None);
+
+    let mut other = lab.config(2);
+    other.peers[1].name = "other".to_owned();
+    let tls = lab.authority.tls(crate::pki::SUPERVISOR);
+    lab.start_with(2, other, tls).unwrap();
+    lab.until("s1 says that the lists differ", |lab| {
+        match &*lab.node(0).formation().borrow() {
+            Formation::Waiting { waiting_for } => waiting_for.values().any(|why| why.contains("differs")),
+            _ => false,
+        }
+    });
+    lab.stop(2);
+    lab.start(2);
+    lab.write("one");
+}
+
+#[test]
+fn a_lost_disk_rejoins_under_a_new_id_and_replaces_the_old_voter() {
+    let mut lab = Lab::formed();
+    lab.write("one");
+    for host in [0, lab.leader()] {
+        let old_id = lab.node(host).identity().unwrap().node_id;
+        lab.crash(host);
+        lab.wipe(host);
+        lab.start(host);
+        let written = lab.write("while it is away");
+        lab.until("it is a member again", |lab| {
+            *lab.node(host).formation().borrow() == Formation::Member
+        });
+        let new_id = lab.node(host).identity().unwrap().node_id;
+        assert!(new_id > 9, "{new_id}");
+        lab.until_applied(host, written);
+        let leader = lab.leader();
+        let members = lab.node(leader).members();
+        assert_eq!(members.len(), 3, "{members:?}");
+        assert!(members.iter().all(|(id, _, votes)| *id != old_id && *votes));
+    }
+    // The new voters carry the group: it survives the loss of another one.
+    lab.crash(lab.leader());
+    lab.write("two");
+}
+
+#[test]
+fn a_removed_disk_that_returns_is_told_so() {
+    let mut lab = Lab::formed();
+    lab.write("one");
+    let host = (lab.leader() + 1) % 3;
+    let old_id = lab.node(host).identity().unwrap().node_id;
+    lab.crash(host);
+    let kept = lab.spare_folder("kept");
+    std::fs::rename(&lab.hosts[host].data_dir, &kept).unwrap();
+    lab.start(host);
+    lab.until("it is a member again", |lab| {
+        *lab.node(host).formation().borrow() == Formation::Member
+    });
+    lab.stop(host);
+    lab.wipe(host);
+    std::fs::rename(&kept, &lab.hosts[host].data_dir).unwrap();
+    lab.start(host);
+    lab.until("the old disk is told that it was removed", |lab| {
+        *lab.node(host).formation().borrow() == Formation::Removed { id: old_id }
+    });
+    lab.write("two");
+}
+
+#[test]
+fn a_lagging_node_is_sent_a_snapshot() {
+    let mut lab = Lab::new();
+    lab.snapshot_every = 20;
+    for host in 0..3 {
+        lab.start(host);
+    }
+    lab.write("first");
+    let away = (lab.leader() + 1) % 3;
+    lab.stop(away);
+    for n in 0..80 {
+        lab.write(&format!("n{n}"));
+    }
+    let leader = lab.leader();
+    lab.until("the log was purged", |lab| {
+        lab.node(leader).metrics().unwrap().purged >= Some(40)
+    });
+    lab.start(away);
+    let last = lab.write("last");
+    lab.until_applied(away, last);
+    assert_eq!(lab.keys(away), lab.keys(leader));
+    assert!(lab.node(away).metrics().unwrap().snapshot.is_some());
+
+    // It starts again from its snapshot and the rest of its log.
+    lab.crash(away);
+    lab.start(away);
+    lab.until_applied(away, last);
+    assert_eq!(lab.keys(away).len(), 82);
+    lab.until("it follows", |lab| lab.node(away).leadership().borrow().role == Role::Follower);
+}
