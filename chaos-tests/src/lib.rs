@@ -1,1 +1,16 @@
-//! Simulation, invariants, and real-server chaos.
+//! Proof that the promise holds: deterministic simulation, invariants, and chaos on real servers.
+//!
+//! ```text
+//!   invariants/   one promise per file, checked in the simulation and on real histories
+//!   lab           the real thing on this machine, driven through the `quorate` binary
+//!   nemesis       what goes wrong
+//!   workloads     what clients do meanwhile
+//!   checkers      what clients were promised, against what is there
+//!   bench         the figures: gaps, overheads, idle costs
+//! ```
+
+pub mod bench;
+pub mod checkers;
+pub mod lab;
+pub mod nemesis;
+pub mod workloads;

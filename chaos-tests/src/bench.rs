@@ -1,0 +1,13 @@
+//! The figures that the project claims, measured on real servers.
+
+mod door;
+mod faults;
+mod idle;
+mod report;
+mod supervisors;
+
+pub use door::door_overhead;
+pub use faults::{FaultRun, freezes, kills, switchovers};
+pub use idle::idle_costs;
+pub use report::{Figure, Report, Unit};
+pub use supervisors::without_supervisors;

@@ -1,0 +1,145 @@
+//! `make bench`: every claimed figure as one table, and as JSON.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum};
+use quorate_chaos::bench::{self, FaultRun, Figure, Report, Unit};
+use quorate_chaos::lab::Lab;
+
+/// Measures write gaps and overheads on real servers.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Measure only these.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+    /// Rounds of SIGKILL; freezes and switchovers do a third.
+    #[arg(long, default_value_t = 30)]
+    rounds: u64,
+    /// The binary under test; default: `quorate` beside this program.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// Where the JSON goes; default: `bench/failover.json` in the target folder.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Kill,
+    Freeze,
+    Switchover,
+    Supervisors,
+    Door,
+    Idle,
+    Size,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let own = std::env::current_exe()?;
+    let folder = own.parent().context("this program has no folder")?;
+    let binary = arguments.binary.clone().unwrap_or_else(|| folder.join("quorate"));
+    let default_json = folder.parent().unwrap_or(folder).join("bench/failover.json");
+    let json = arguments.json.clone().unwrap_or(default_json);
+
+    let mut report = Report::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let clean = runtime.block_on(measure(&arguments, &binary, &mut report))?;
+    report.write_json(&json)?;
+    say(&format!("{report}\nwritten to {}", json.display()));
+    Ok(if clean && report.holds() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Fills the report; whether no acknowledged write was lost.
+async fn measure(arguments: &Arguments, binary: &std::path::Path, report: &mut Report) -> Result<bool> {
+    let wants = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let third = arguments.rounds.div_ceil(3);
+    let mut clean = true;
+    if wants(Part::Size) {
+        #[expect(clippy::cast_precision_loss, reason = "file sizes are far below 2^52")]
+        let size = std::fs::metadata(binary)?.len() as f64 / f64::from(1 << 20);
+        report
+            .figures
+            .extend(Figure::of("binary size", Unit::Mebibytes, vec![size], &[("max", 40.0)]));
+    }
+    say("booting the lab …");
+    let lab = Lab::up(binary)?;
+    if wants(Part::Idle) {
+        lab.wait_healthy(std::time::Duration::from_secs(60))?;
+        say("watching the idle lab for ten seconds …");
+        report.figures.extend(bench::idle_costs(&lab).await?);
+    }
+    if wants(Part::Door) {
+        say("measuring the door …");
+        report.figures.extend(bench::door_overhead(&lab).await?);
+    }
+    if wants(Part::Kill) {
+        say(&format!("killing the primary {} times …", arguments.rounds));
+        let run = bench::kills(&lab, arguments.rounds, 1).await?;
+        clean &= add(
+            report,
+            "write gap: SIGKILL of the primary",
+            &run,
+            &[("p50", 300.0), ("p99", 1000.0)],
+        );
+    }
+    if wants(Part::Freeze) {
+        say(&format!("freezing the primary {third} times …"));
+        let run = bench::freezes(&lab, third, 1001).await?;
+        clean &= add(
+            report,
+            "write gap: SIGSTOP of agent and server",
+            &run,
+            &[("p99", 2500.0)],
+        );
+    }
+    if wants(Part::Switchover) {
+        say(&format!("switching over {third} times …"));
+        let run = bench::switchovers(&lab, third, 2001).await?;
+        clean &= add(report, "write gap: switchover", &run, &[("p99", 500.0)]);
+    }
+    drop(lab);
+    if wants(Part::Supervisors) {
+        say("killing every supervisor …");
+        let lab = Lab::up_with(binary, &["--restart-delay", "never"])?;
+        let gap = bench::without_supervisors(&lab, 3001).await?;
+        report
+            .figures
+            .extend(Figure::of_gaps("longest pause: all supervisors killed", &[gap], &[]));
+    }
+    Ok(clean)
+}
+
+fn add(report: &mut Report, name: &str, run: &FaultRun, targets: &[(&'static str, f64)]) -> bool {
+    say(&format!(
+        "  {} acknowledged, {} lost, {} phantoms, {} redials",
+        run.loss.acknowledged,
+        run.loss.lost.len(),
+        run.loss.phantoms.len(),
+        run.redials
+    ));
+    report.figures.extend(Figure::of_gaps(name, &run.gaps, targets));
+    #[expect(clippy::cast_precision_loss, reason = "counts of lost writes are small")]
+    let lost = run.loss.lost.len() as f64;
+    report.figures.extend(Figure::of(
+        &format!("{name}: acknowledged writes lost"),
+        Unit::Count,
+        vec![lost],
+        &[("max", 0.0)],
+    ));
+    run.loss.lost.is_empty() && run.loss.phantoms.is_empty()
+}
+
+#[expect(clippy::print_stdout, reason = "a program for people at a terminal")]
+fn say(text: &str) {
+    println!("{text}");
+}
