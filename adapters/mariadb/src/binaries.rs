@@ -99,22 +99,33 @@ impl Binaries {
             .output();
         let output = timeout(limit, run)
             .await
-            .map_err(|_| BinaryError::Silent { program: program(), after: limit })?
+            .map_err(|_| BinaryError::Silent {
+                program: program(),
+                after: limit,
+            })?
             .map_err(|source| missing_or_broken(program(), source))?;
         let banner = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        let found = Version::from_banner(&banner)
-            .ok_or_else(|| BinaryError::NotMariaDb { program: program(), banner: banner.clone() })?;
+        let found = Version::from_banner(&banner).ok_or_else(|| BinaryError::NotMariaDb {
+            program: program(),
+            banner: banner.clone(),
+        })?;
         if found.is_supported() {
             Ok(found)
         } else {
-            Err(BinaryError::Unsupported { program: program(), found })
+            Err(BinaryError::Unsupported {
+                program: program(),
+                found,
+            })
         }
     }
 }
 
 fn missing_or_broken(program: PathBuf, source: std::io::Error) -> BinaryError {
     if source.kind() == std::io::ErrorKind::NotFound {
-        BinaryError::Missing { program: "mariadbd", package: "mariadb-server-core" }
+        BinaryError::Missing {
+            program: "mariadbd",
+            package: "mariadb-server-core",
+        }
     } else {
         BinaryError::Run { program, source }
     }
@@ -131,5 +142,6 @@ fn find(program: &'static str, package: &'static str) -> Result<PathBuf, BinaryE
 
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    path.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

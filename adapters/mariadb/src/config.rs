@@ -60,7 +60,8 @@ impl ServerConfig {
     /// The file's text.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut text = String::from("# Written by the agent at every start. Changes are overwritten and found by the doctor.\n");
+        let mut text =
+            String::from("# Written by the agent at every start. Changes are overwritten and found by the doctor.\n");
         if let Some(include) = &self.include {
             let _infallible = writeln!(text, "!include {}", include.display());
         }
@@ -71,7 +72,11 @@ impl ServerConfig {
         text.push_str("# The contract: see the doctor's findings for what each line guarantees.\n");
         for rule in contract::boot_rules() {
             // `log_bin` takes a base name in a file and shows a boolean as a variable.
-            let value = if rule.variable == "log_bin" { "binlog" } else { rule.value };
+            let value = if rule.variable == "log_bin" {
+                "binlog"
+            } else {
+                rule.value
+            };
             let _infallible = writeln!(text, "{} = {value}", rule.variable);
         }
         text
@@ -135,7 +140,10 @@ mod tests {
     #[test]
     fn the_operators_file_comes_first_and_the_contract_last() {
         let text = config().render();
-        let at = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} missing in {text}"));
+        let at = |needle: &str| {
+            text.find(needle)
+                .unwrap_or_else(|| panic!("{needle} missing in {text}"))
+        };
         assert!(at("!include") < at("server_id = 7"));
         assert!(at("server_id = 7") < at("sync_relay_log = 1"));
     }
@@ -143,8 +151,14 @@ mod tests {
     #[test]
     fn the_boot_gate_is_closed() {
         let text = config().render();
-        for line in ["init_rpl_role = SLAVE", "skip_slave_start = 1", "read_only = 1",
-            "rpl_semi_sync_master_enabled = 0", "event_scheduler = OFF", "skip_networking = 1"] {
+        for line in [
+            "init_rpl_role = SLAVE",
+            "skip_slave_start = 1",
+            "read_only = ON",
+            "rpl_semi_sync_master_enabled = OFF",
+            "event_scheduler = OFF",
+            "skip_networking = ON",
+        ] {
             assert!(text.lines().any(|l| l == line), "{line} missing in {text}");
         }
     }

@@ -34,8 +34,13 @@ impl Connector {
             .max_allowed_packet(Some(16 * 1024 * 1024))
             .wait_timeout(Some(IDLE_SECONDS))
             .prefer_socket(false)
-            .setup(vec![format!("SET SESSION wait_timeout={IDLE_SECONDS}, sql_mode='STRICT_TRANS_TABLES'")]);
-        Self { socket, opts: opts.into() }
+            .setup(vec![format!(
+                "SET SESSION wait_timeout={IDLE_SECONDS}, sql_mode='STRICT_TRANS_TABLES'"
+            )]);
+        Self {
+            socket,
+            opts: opts.into(),
+        }
     }
 
     /// Opens a session.
@@ -45,14 +50,22 @@ impl Connector {
     pub async fn connect(&self, limit: Duration) -> Result<Session, SqlError> {
         match timeout(limit, Conn::new(self.opts.clone())).await {
             Ok(Ok(conn)) => Ok(Session::new(conn)),
-            Ok(Err(source)) => Err(SqlError::Connect { socket: self.socket.clone(), source }),
-            Err(_) => Err(SqlError::ConnectTimeout { socket: self.socket.clone(), after: limit }),
+            Ok(Err(source)) => Err(SqlError::Connect {
+                socket: self.socket.clone(),
+                source,
+            }),
+            Err(_) => Err(SqlError::ConnectTimeout {
+                socket: self.socket.clone(),
+                after: limit,
+            }),
         }
     }
 }
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("socket", &self.socket).finish_non_exhaustive()
+        f.debug_struct("Connector")
+            .field("socket", &self.socket)
+            .finish_non_exhaustive()
     }
 }

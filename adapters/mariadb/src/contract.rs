@@ -19,7 +19,7 @@ pub enum Scope {
 pub struct Rule {
     /// The system variable.
     pub variable: &'static str,
-    /// The value as `SELECT @@variable` shows it.
+    /// The value as `CAST(@@variable AS CHAR)` shows it, which a configuration file accepts as well.
     pub value: &'static str,
     /// When it must have it.
     pub scope: Scope,
@@ -32,40 +32,125 @@ pub struct Rule {
 pub const ACK_TIMEOUT_MS: &str = "3153600000000";
 
 const fn rule(variable: &'static str, value: &'static str, scope: Scope, lost: &'static str) -> Rule {
-    Rule { variable, value, scope, lost }
+    Rule {
+        variable,
+        value,
+        scope,
+        lost,
+    }
 }
 
 /// The contract.
 pub const RULES: &[Rule] = &[
-    rule("read_only", "1", Scope::UntilOpen, "a node that is not the primary could accept writes nobody else has"),
-    rule("rpl_semi_sync_master_enabled", "0", Scope::UntilArmed,
-        "a replica would wait for acknowledgements of what it applies and stop applying"),
-    rule("rpl_semi_sync_master_enabled", "1", Scope::OncePrimary,
-        "commits are confirmed to clients although no other node holds them"),
-    rule("rpl_semi_sync_master_timeout", ACK_TIMEOUT_MS, Scope::Always,
-        "commits are confirmed to clients after a time although no other node holds them"),
-    rule("rpl_semi_sync_master_wait_point", "AFTER_SYNC", Scope::Always,
-        "readers can see rows that a failover takes back"),
-    rule("rpl_semi_sync_master_wait_no_slave", "1", Scope::Always,
-        "commits are confirmed to clients while no replica is connected"),
-    rule("rpl_semi_sync_slave_enabled", "1", Scope::Always,
-        "this node acknowledges nothing, and a rebuilt node could skip its own earlier transactions"),
-    rule("rpl_semi_sync_slave_kill_conn_timeout", "1", Scope::Always,
-        "revoking this node's acknowledgements can take long when the primary is frozen"),
-    rule("gtid_strict_mode", "1", Scope::Always, "diverged histories are mixed instead of refused"),
-    rule("gtid_domain_id", "0", Scope::Always, "divergence hides in a second domain"),
-    rule("log_bin", "1", Scope::Always, "this node could not feed the others after a promotion"),
-    rule("log_slave_updates", "1", Scope::Always, "this node could not feed the others after a promotion"),
-    rule("binlog_format", "ROW", Scope::Always, "replicas can compute other rows than the primary did"),
-    rule("sync_binlog", "1", Scope::Always, "a power cut can lose transactions that were acknowledged"),
-    rule("innodb_flush_log_at_trx_commit", "1", Scope::Always,
-        "a power cut can lose transactions that were acknowledged"),
-    rule("sync_relay_log", "1", Scope::Always,
-        "a power cut of this node can lose transactions that it acknowledged to the primary"),
-    rule("relay_log_recovery", "0", Scope::Always,
-        "a restart of this node deletes acknowledged transactions that it had not applied yet"),
-    rule("relay_log_purge", "1", Scope::Always, "relay logs fill the disk"),
-    rule("skip_networking", "1", Scope::Always, "clients and replicas can reach the server without passing the door"),
+    rule(
+        "read_only",
+        "ON",
+        Scope::UntilOpen,
+        "a node that is not the primary could accept writes nobody else has",
+    ),
+    rule(
+        "rpl_semi_sync_master_enabled",
+        "OFF",
+        Scope::UntilArmed,
+        "a replica would wait for acknowledgements of what it applies and stop applying",
+    ),
+    rule(
+        "rpl_semi_sync_master_enabled",
+        "ON",
+        Scope::OncePrimary,
+        "commits are confirmed to clients although no other node holds them",
+    ),
+    rule(
+        "rpl_semi_sync_master_timeout",
+        ACK_TIMEOUT_MS,
+        Scope::Always,
+        "commits are confirmed to clients after a time although no other node holds them",
+    ),
+    rule(
+        "rpl_semi_sync_master_wait_point",
+        "AFTER_SYNC",
+        Scope::Always,
+        "readers can see rows that a failover takes back",
+    ),
+    rule(
+        "rpl_semi_sync_master_wait_no_slave",
+        "ON",
+        Scope::Always,
+        "commits are confirmed to clients while no replica is connected",
+    ),
+    rule(
+        "rpl_semi_sync_slave_enabled",
+        "ON",
+        Scope::Always,
+        "this node acknowledges nothing, and a rebuilt node could skip its own earlier transactions",
+    ),
+    rule(
+        "rpl_semi_sync_slave_kill_conn_timeout",
+        "1",
+        Scope::Always,
+        "revoking this node's acknowledgements can take long when the primary is frozen",
+    ),
+    rule(
+        "gtid_strict_mode",
+        "ON",
+        Scope::Always,
+        "diverged histories are mixed instead of refused",
+    ),
+    rule(
+        "gtid_domain_id",
+        "0",
+        Scope::Always,
+        "divergence hides in a second domain",
+    ),
+    rule(
+        "log_bin",
+        "ON",
+        Scope::Always,
+        "this node could not feed the others after a promotion",
+    ),
+    rule(
+        "log_slave_updates",
+        "ON",
+        Scope::Always,
+        "this node could not feed the others after a promotion",
+    ),
+    rule(
+        "binlog_format",
+        "ROW",
+        Scope::Always,
+        "replicas can compute other rows than the primary did",
+    ),
+    rule(
+        "sync_binlog",
+        "1",
+        Scope::Always,
+        "a power cut can lose transactions that were acknowledged",
+    ),
+    rule(
+        "innodb_flush_log_at_trx_commit",
+        "1",
+        Scope::Always,
+        "a power cut can lose transactions that were acknowledged",
+    ),
+    rule(
+        "sync_relay_log",
+        "1",
+        Scope::Always,
+        "a power cut of this node can lose transactions that it acknowledged to the primary",
+    ),
+    rule(
+        "relay_log_recovery",
+        "OFF",
+        Scope::Always,
+        "a restart of this node deletes acknowledged transactions that it had not applied yet",
+    ),
+    rule("relay_log_purge", "ON", Scope::Always, "relay logs fill the disk"),
+    rule(
+        "skip_networking",
+        "ON",
+        Scope::Always,
+        "clients and replicas can reach the server without passing the door",
+    ),
 ];
 
 /// The rules that hold for a server that is `armed` (semi-sync on) and `open` (writes allowed).
@@ -100,6 +185,6 @@ mod tests {
 
     #[test]
     fn an_open_primary_without_semi_sync_breaks_a_rule() {
-        assert!(rules_for(false, true).any(|r| r.variable == "rpl_semi_sync_master_enabled" && r.value == "1"));
+        assert!(rules_for(false, true).any(|r| r.variable == "rpl_semi_sync_master_enabled" && r.value == "ON"));
     }
 }

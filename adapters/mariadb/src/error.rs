@@ -68,10 +68,7 @@ impl SqlError {
                 mysql_async::Error::Server(error) => Some(error.code),
                 _ => None,
             },
-            Self::ConnectTimeout { .. }
-            | Self::Timeout { .. }
-            | Self::Broken { .. }
-            | Self::Unexpected { .. } => None,
+            Self::ConnectTimeout { .. } | Self::Timeout { .. } | Self::Broken { .. } | Self::Unexpected { .. } => None,
         }
     }
 

@@ -80,7 +80,9 @@ impl Identity {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(IdentityError::Access { path, source }),
         };
-        serde_json::from_slice(&text).map(Some).map_err(|source| IdentityError::Damaged { path, source })
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|source| IdentityError::Damaged { path, source })
     }
 
     /// Writes the marker, durably.
@@ -89,7 +91,10 @@ impl Identity {
     /// The file system refuses.
     pub fn write(&self, datadir: &Path) -> Result<(), IdentityError> {
         let path = datadir.join(IDENTITY_FILE);
-        let failed = |source| IdentityError::Access { path: path.clone(), source };
+        let failed = |source| IdentityError::Access {
+            path: path.clone(),
+            source,
+        };
         let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
         durable::replace(&path, &text, 0o644).map_err(failed)
     }

@@ -118,7 +118,9 @@ impl Facts {
     #[must_use]
     pub fn received(&self) -> GtidSet {
         let applied = self.applied();
-        self.replication.as_ref().map_or_else(|| applied.clone(), |replication| further(&applied, &replication.io_pos))
+        self.replication
+            .as_ref()
+            .map_or_else(|| applied.clone(), |replication| further(&applied, &replication.io_pos))
     }
 
     /// The same in the words that agents report to the supervisors. The lag comes from the heartbeat row, which is read
@@ -147,8 +149,15 @@ impl Facts {
 
 /// Per domain the GTID with the higher sequence. Sound where one history is a prefix of the other, as within one node.
 pub(crate) fn further(one: &GtidSet, other: &GtidSet) -> GtidSet {
-    let mut gtids: Vec<_> = one.iter().filter(|gtid| other.seq(gtid.domain).is_none_or(|seq| gtid.seq >= seq)).collect();
-    gtids.extend(other.iter().filter(|gtid| one.seq(gtid.domain).is_none_or(|seq| gtid.seq > seq)));
+    let mut gtids: Vec<_> = one
+        .iter()
+        .filter(|gtid| other.seq(gtid.domain).is_none_or(|seq| gtid.seq >= seq))
+        .collect();
+    gtids.extend(
+        other
+            .iter()
+            .filter(|gtid| one.seq(gtid.domain).is_none_or(|seq| gtid.seq > seq)),
+    );
     gtids.into_iter().collect()
 }
 
@@ -166,12 +175,6 @@ pub async fn observe(session: &mut Session, limit: Duration) -> Result<Facts, Sq
     apply_status(&mut facts, status);
     facts.replication = replication.first().map(from_replication).transpose()?;
     Ok(facts)
-}
-
-/// Asks only for the state of replication.
-pub(crate) async fn replication(session: &mut Session, limit: Duration) -> Result<Option<Replication>, SqlError> {
-    let rows = session.rows("read the replication state", "SHOW ALL SLAVES STATUS", limit).await?;
-    rows.first().map(from_replication).transpose()
 }
 
 fn from_variables(row: &Row) -> Result<Facts, SqlError> {
@@ -194,7 +197,9 @@ fn from_variables(row: &Row) -> Result<Facts, SqlError> {
 
 fn apply_status(facts: &mut Facts, rows: &[Row]) {
     for row in rows {
-        let (Some(name), Some(value)) = (cell::<String>(row, 0), cell::<String>(row, 1)) else { continue };
+        let (Some(name), Some(value)) = (cell::<String>(row, 0), cell::<String>(row, 1)) else {
+            continue;
+        };
         let number = value.parse().unwrap_or_default();
         let semi_sync = &mut facts.semi_sync;
         match name.as_str() {
@@ -215,7 +220,10 @@ fn from_replication(row: &Row) -> Result<Replication, SqlError> {
     let text = |name: &str| column::<String>(row, name).unwrap_or_default();
     let error = |code: &str, message: &str| {
         let code = column::<u32>(row, code).filter(|code| *code != 0)?;
-        Some(ReplicationError { code, text: text(message) })
+        Some(ReplicationError {
+            code,
+            text: text(message),
+        })
     };
     Ok(Replication {
         io: match text("Slave_IO_Running").as_str() {
@@ -241,7 +249,10 @@ fn gtids(row: &Row, name: &str) -> Result<GtidSet, SqlError> {
 }
 
 fn unexpected(detail: &str) -> SqlError {
-    SqlError::Unexpected { operation: OBSERVE, detail: detail.to_owned() }
+    SqlError::Unexpected {
+        operation: OBSERVE,
+        detail: detail.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -47,7 +47,12 @@ impl WriteProbe {
     /// A probe that has not written yet.
     #[must_use]
     pub const fn new(connector: Connector, target: Target) -> Self {
-        Self { connector, target, session: None, pending: None }
+        Self {
+            connector,
+            target,
+            session: None,
+            pending: None,
+        }
     }
 
     /// Writes `beat` (the caller's clock, in any unit), or goes on waiting for the previous one.
@@ -103,7 +108,13 @@ async fn open(connector: &Connector, target: Target) -> Outcome {
     let deadline = Deadline::after(CONNECT_MAX);
     let mut session = connector.connect(deadline.left()).await?;
     if target == Target::Disk {
-        session.execute("keep the probe out of the binlog", "SET SESSION sql_log_bin=0", deadline.left()).await?;
+        session
+            .execute(
+                "keep the probe out of the binlog",
+                "SET SESSION sql_log_bin=0",
+                deadline.left(),
+            )
+            .await?;
     }
     Ok(session)
 }

@@ -37,7 +37,9 @@ impl Password {
         let text = text.into();
         let length = text.chars().count();
         if !(8..=128).contains(&length) || text.chars().any(char::is_control) {
-            return Err(SecretError::Unusable { whose: whose.to_owned() });
+            return Err(SecretError::Unusable {
+                whose: whose.to_owned(),
+            });
         }
         Ok(Self(text))
     }
@@ -47,8 +49,10 @@ impl Password {
     /// # Errors
     /// The file cannot be read, or its content is no usable password.
     pub fn from_file(path: &Path) -> Result<Self, SecretError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| SecretError::Read { path: path.to_owned(), source })?;
+        let text = fs::read_to_string(path).map_err(|source| SecretError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::new(text.trim_end_matches(['\n', '\r']), &path.display().to_string())
     }
 
@@ -94,8 +98,10 @@ impl Secrets {
     /// A file is missing or its content is no usable password.
     pub fn from_dir(dir: &Path) -> Result<Self, SecretError> {
         let account = |file: &str, user: &str| {
-            Password::from_file(&dir.join(file))
-                .map(|password| Account { user: user.to_owned(), password })
+            Password::from_file(&dir.join(file)).map(|password| Account {
+                user: user.to_owned(),
+                password,
+            })
         };
         Ok(Self {
             agent: account("agent", "quorate_agent")?,
@@ -108,7 +114,10 @@ impl Secrets {
     /// The four accounts under their usual user names.
     #[must_use]
     pub fn with_passwords(agent: Password, replication: Password, admin: Password, app: Password) -> Self {
-        let account = |user: &str, password| Account { user: user.to_owned(), password };
+        let account = |user: &str, password| Account {
+            user: user.to_owned(),
+            password,
+        };
         Self {
             agent: account("quorate_agent", agent),
             replication: account("quorate_repl", replication),

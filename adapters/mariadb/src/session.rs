@@ -45,21 +45,33 @@ impl Session {
     }
 
     /// Runs a statement without a result.
-    pub(crate) async fn execute(&mut self, operation: &'static str, sql: &str, limit: Duration) -> Result<(), SqlError> {
-        self.with(operation, limit, async |conn| conn.query_drop(sql).await).await
+    pub(crate) async fn execute(
+        &mut self,
+        operation: &'static str,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<(), SqlError> {
+        self.with(operation, limit, async |conn| conn.query_drop(sql).await)
+            .await
     }
 
     /// Runs a query and returns its rows.
-    pub(crate) async fn rows(&mut self, operation: &'static str, sql: &str, limit: Duration) -> Result<Vec<Row>, SqlError> {
+    pub(crate) async fn rows(
+        &mut self,
+        operation: &'static str,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<Vec<Row>, SqlError> {
         self.with(operation, limit, async |conn| conn.query(sql).await).await
     }
 
     /// Runs a query that has exactly one row.
     pub(crate) async fn row(&mut self, operation: &'static str, sql: &str, limit: Duration) -> Result<Row, SqlError> {
         let rows = self.rows(operation, sql, limit).await?;
-        rows.into_iter()
-            .next()
-            .ok_or_else(|| SqlError::Unexpected { operation, detail: "no row".to_owned() })
+        rows.into_iter().next().ok_or_else(|| SqlError::Unexpected {
+            operation,
+            detail: "no row".to_owned(),
+        })
     }
 
     /// Runs several queries in one round trip and returns the rows of each.
@@ -104,14 +116,20 @@ impl Session {
                 }
                 Err(SqlError::Query { operation, source })
             }
-            Err(_) => Err(SqlError::Timeout { operation, after: limit }),
+            Err(_) => Err(SqlError::Timeout {
+                operation,
+                after: limit,
+            }),
         }
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("id", &self.id).field("broken", &self.is_broken()).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("broken", &self.is_broken())
+            .finish_non_exhaustive()
     }
 }
 

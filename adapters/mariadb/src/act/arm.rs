@@ -17,12 +17,22 @@ pub async fn arm(session: &mut Session, limit: Duration) -> Result<Facts, ActErr
     let before = observe(session, deadline.left()).await?;
     if before.replication.is_some() {
         require_no_loss(session, &Backlog::Refuse, deadline).await?;
-        session.execute("stop replication", "STOP ALL SLAVES", deadline.left()).await?;
-        session.execute("forget the source", "RESET SLAVE ALL", deadline.left()).await?;
+        session
+            .execute("stop replication", "STOP ALL SLAVES", deadline.left())
+            .await?;
+        session
+            .execute("forget the source", "RESET SLAVE ALL", deadline.left())
+            .await?;
     }
     // Never switched off and on again: switching it off would confirm every waiting commit.
     if !before.semi_sync.master_enabled {
-        session.execute("arm semi-sync", "SET GLOBAL rpl_semi_sync_master_enabled=1", deadline.left()).await?;
+        session
+            .execute(
+                "arm semi-sync",
+                "SET GLOBAL rpl_semi_sync_master_enabled=1",
+                deadline.left(),
+            )
+            .await?;
     }
     let facts = observe(session, deadline.left()).await?;
     require_armed(&facts)?;
@@ -32,10 +42,14 @@ pub async fn arm(session: &mut Session, limit: Duration) -> Result<Facts, ActErr
 /// Armed and nothing degraded.
 pub(super) fn require_armed(facts: &Facts) -> Result<(), ActError> {
     if !facts.semi_sync.master_enabled {
-        return Err(ActError::NotArmed { detail: "rpl_semi_sync_master_enabled is 0" });
+        return Err(ActError::NotArmed {
+            detail: "rpl_semi_sync_master_enabled is 0",
+        });
     }
     if !facts.semi_sync.master_on {
-        return Err(ActError::NotArmed { detail: "Rpl_semi_sync_master_status is OFF" });
+        return Err(ActError::NotArmed {
+            detail: "Rpl_semi_sync_master_status is OFF",
+        });
     }
     Ok(())
 }

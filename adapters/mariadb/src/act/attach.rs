@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use quorate_model::GtidSet;
 
+use super::relay::unapplied;
 use super::{ActError, stop_receiving};
-use crate::observe::observe;
+use crate::observe::{further, observe};
 use crate::secrets::Account;
 use crate::session::{Deadline, Session};
 use crate::sql::literal;
@@ -41,10 +42,17 @@ const HEARTBEAT_SECONDS: &str = "0.25";
 ///
 /// # Errors
 /// [`ActError::Unapplied`] if that would delete received transactions that nobody is known to hold.
-pub async fn attach(session: &mut Session, source: &Source, backlog: &Backlog, limit: Duration) -> Result<(), ActError> {
+pub async fn attach(
+    session: &mut Session,
+    source: &Source,
+    backlog: &Backlog,
+    limit: Duration,
+) -> Result<(), ActError> {
     let deadline = Deadline::after(limit);
     require_no_loss(session, backlog, deadline).await?;
-    session.execute("stop replication", "STOP ALL SLAVES", deadline.left()).await?;
+    session
+        .execute("stop replication", "STOP ALL SLAVES", deadline.left())
+        .await?;
     let facts = observe(session, deadline.left()).await?;
     let was_primary = !facts.slave_pos.covers(&facts.binlog_pos);
     let demote = if was_primary { ", MASTER_DEMOTE_TO_SLAVE=1" } else { "" };
@@ -56,8 +64,12 @@ pub async fn attach(session: &mut Session, source: &Source, backlog: &Backlog, l
         literal(&source.account.user),
         literal(source.account.password.reveal()),
     );
-    session.execute("point replication at the source", &change, deadline.left()).await?;
-    session.execute("start replication", "START SLAVE", deadline.left()).await?;
+    session
+        .execute("point replication at the source", &change, deadline.left())
+        .await?;
+    session
+        .execute("start replication", "START SLAVE", deadline.left())
+        .await?;
     Ok(())
 }
 
@@ -68,21 +80,39 @@ pub async fn attach(session: &mut Session, source: &Source, backlog: &Backlog, l
 pub async fn repoint(session: &mut Session, backlog: &Backlog, limit: Duration) -> Result<(), ActError> {
     let deadline = Deadline::after(limit);
     require_no_loss(session, backlog, deadline).await?;
-    session.execute("stop replication", "STOP ALL SLAVES", deadline.left()).await?;
-    session.execute("start replication", "START SLAVE", deadline.left()).await?;
+    session
+        .execute("stop replication", "STOP ALL SLAVES", deadline.left())
+        .await?;
+    session
+        .execute("start replication", "START SLAVE", deadline.left())
+        .await?;
     Ok(())
 }
 
 /// Once both threads are stopped, starting either deletes the relay logs. So: receive no more, then compare.
-pub(super) async fn require_no_loss(session: &mut Session, backlog: &Backlog, deadline: Deadline) -> Result<(), ActError> {
+pub(super) async fn require_no_loss(
+    session: &mut Session,
+    backlog: &Backlog,
+    deadline: Deadline,
+) -> Result<(), ActError> {
     let stopped = stop_receiving(session, deadline.left()).await?;
+    let mut received = stopped.received;
+    if !stopped.streamed {
+        received = further(
+            &received,
+            &unapplied(session, stopped.applied.clone(), deadline).await?.received,
+        );
+    }
     let covered = match backlog {
-        Backlog::Refuse => stopped.applied.covers(&stopped.received),
-        Backlog::CoveredBy(elsewhere) => elsewhere.covers(&stopped.received),
+        Backlog::Refuse => stopped.applied.covers(&received),
+        Backlog::CoveredBy(elsewhere) => elsewhere.covers(&received),
     };
     if covered {
         Ok(())
     } else {
-        Err(ActError::Unapplied { received: stopped.received, applied: stopped.applied })
+        Err(ActError::Unapplied {
+            received,
+            applied: stopped.applied,
+        })
     }
 }

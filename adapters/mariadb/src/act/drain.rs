@@ -28,17 +28,30 @@ pub async fn drain(session: &mut Session, until: &GtidSet, limit: Duration) -> R
         }
         require_applier(&facts, until)?;
         if deadline.passed() {
-            return Err(ActError::NotDrained { until: until.clone(), applied, after: limit });
+            return Err(ActError::NotDrained {
+                until: until.clone(),
+                applied,
+                after: limit,
+            });
         }
         let slice = deadline.left().min(SLICE);
-        let sql = format!("SELECT MASTER_GTID_WAIT({}, {})", literal(&until.to_string()), slice.as_secs_f64());
+        let sql = format!(
+            "SELECT MASTER_GTID_WAIT({}, {})",
+            literal(&until.to_string()),
+            slice.as_secs_f64()
+        );
         let answer = session.row("wait for the applier", &sql, slice + ANSWER_SLACK).await?;
         let _reached_or_not: Option<i64> = cell(&answer, 0);
     }
 }
 
 fn require_applier(facts: &Facts, until: &GtidSet) -> Result<(), ActError> {
-    let stopped = |why: String| Err(ActError::ApplierStopped { until: until.clone(), why });
+    let stopped = |why: String| {
+        Err(ActError::ApplierStopped {
+            until: until.clone(),
+            why,
+        })
+    };
     match &facts.replication {
         Some(replication) if replication.applier => Ok(()),
         Some(replication) => stopped(replication.applier_error.as_ref().map_or_else(

@@ -43,9 +43,14 @@ pub async fn write_epoch_row(session: &mut Session, row: &EpochRow, limit: Durat
         literal(&row.previous.to_string()),
     );
     session.execute(OPERATION, &sql, deadline.left()).await?;
-    let answer = session.row("read the epoch row's GTID", "SELECT @@last_gtid", deadline.left()).await?;
+    let answer = session
+        .row("read the epoch row's GTID", "SELECT @@last_gtid", deadline.left())
+        .await?;
     let text: String = cell(&answer, 0).unwrap_or_default();
-    let gtid = text.parse().map_err(|_| SqlError::Unexpected { operation: OPERATION, detail: format!("GTID `{text}`") })?;
+    let gtid = text.parse().map_err(|_| SqlError::Unexpected {
+        operation: OPERATION,
+        detail: format!("GTID `{text}`"),
+    })?;
     // Acknowledged by nobody would have counted here and switched the status off.
     require_armed(&observe(session, deadline.left().max(Duration::from_millis(100))).await?)?;
     Ok(gtid)

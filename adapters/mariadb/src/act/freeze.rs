@@ -36,7 +36,9 @@ impl Frozen {
     /// The server did not confirm; the session is closed all the same, which thaws it.
     pub async fn thaw(mut self, limit: Duration) -> Result<(), SqlError> {
         let deadline = Deadline::after(limit);
-        self.session.execute("thaw commits", "BACKUP STAGE END", deadline.left()).await?;
+        self.session
+            .execute("thaw commits", "BACKUP STAGE END", deadline.left())
+            .await?;
         self.session.close(deadline.left()).await;
         Ok(())
     }
@@ -55,7 +57,11 @@ pub async fn freeze(connector: &Connector, limit: Duration) -> Result<Frozen, Ac
             // Closing the session releases whatever stage it had reached.
             session.close(ANSWER_SLACK).await;
             let waited = error.is_timeout() || matches!(error.server_code(), Some(1205 | 1969));
-            Err(if waited { ActError::NotFrozen { after: limit } } else { error.into() })
+            Err(if waited {
+                ActError::NotFrozen { after: limit }
+            } else {
+                error.into()
+            })
         }
     }
 }
@@ -66,9 +72,20 @@ async fn block(session: &mut Session, deadline: Deadline) -> Result<GtidSet, Sql
     session.execute("bound the freeze", &bounded, deadline.left()).await?;
     for stage in ["START", "BLOCK_COMMIT"] {
         let sql = format!("BACKUP STAGE {stage}");
-        session.execute("freeze commits", &sql, deadline.left() + ANSWER_SLACK).await?;
+        session
+            .execute("freeze commits", &sql, deadline.left() + ANSWER_SLACK)
+            .await?;
     }
-    let row = session.row("read the frozen position", "SELECT @@gtid_binlog_pos", deadline.left() + ANSWER_SLACK).await?;
+    let row = session
+        .row(
+            "read the frozen position",
+            "SELECT @@gtid_binlog_pos",
+            deadline.left() + ANSWER_SLACK,
+        )
+        .await?;
     let text: String = cell(&row, 0).unwrap_or_default();
-    text.parse().map_err(|_| SqlError::Unexpected { operation: "read the frozen position", detail: text })
+    text.parse().map_err(|_| SqlError::Unexpected {
+        operation: "read the frozen position",
+        detail: text,
+    })
 }

@@ -8,6 +8,7 @@ mod drain;
 mod epoch_row;
 mod freeze;
 mod open;
+mod relay;
 mod salvage;
 mod stop;
 
@@ -80,7 +81,7 @@ pub enum ActError {
         /// The limit given by the caller.
         after: Duration,
     },
-    /// A salvage was asked for on a server that replicates already: starting replication has deleted what there was.
-    #[error("replication has already been started on this server; a salvage must come first after a start")]
-    TooLateToSalvage,
+    /// A salvage was asked for while replication runs.
+    #[error("replication runs on this server, so nothing needs to be salvaged; stop both of its threads first")]
+    StillReplicating,
 }

@@ -23,9 +23,17 @@ pub enum Events {
 pub async fn open_writes(session: &mut Session, events: Events, limit: Duration) -> Result<(), ActError> {
     let deadline = Deadline::after(limit);
     require_armed(&observe(session, deadline.left()).await?)?;
-    session.execute("open writes", "SET GLOBAL read_only=0", deadline.left()).await?;
+    session
+        .execute("open writes", "SET GLOBAL read_only=0", deadline.left())
+        .await?;
     if events == Events::On {
-        session.execute("start the event scheduler", "SET GLOBAL event_scheduler=ON", deadline.left()).await?;
+        session
+            .execute(
+                "start the event scheduler",
+                "SET GLOBAL event_scheduler=ON",
+                deadline.left(),
+            )
+            .await?;
     }
     Ok(())
 }

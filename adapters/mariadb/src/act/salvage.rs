@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use quorate_model::{Gtid, GtidSet, IoThread};
 
+use super::relay::unapplied;
 use super::{ActError, drain};
-use crate::layout::Layout;
-use crate::observe::{Replication, observe, replication};
-use crate::parse::LogError;
-use crate::parse::groups::{Group, Scan, scan};
-use crate::parse::index::log_files;
+use crate::observe::{Replication, observe};
+use crate::parse::groups::Group;
 use crate::session::{Deadline, Session};
 use crate::sql::literal;
 
@@ -29,72 +27,80 @@ pub struct Salvage {
     pub unfinished: Option<Gtid>,
 }
 
-/// What the relay logs hold beyond the applied position.
-struct Backlog {
-    first: Option<Group>,
-    count: u64,
-    scan: Scan,
-}
-
-/// Applies every whole transaction in the relay logs. Must come before any start of replication after the server started.
+/// Applies every whole transaction in the relay logs. Must come before replication is started after a start of the server,
+/// or after both of its threads were stopped. It cannot see whether somebody was quicker and had the relay logs deleted:
+/// compare [`Salvage::received`] and the applied position with what the node reported before.
 /// Once it returns, the node vouches: all that it ever acknowledged is applied.
 ///
 /// # Errors
 /// The relay logs are damaged, the applier stops on an error, or the limit passes (then it is tried again).
-pub async fn salvage(session: &mut Session, layout: &Layout, limit: Duration) -> Result<Salvage, ActError> {
+pub async fn salvage(session: &mut Session, limit: Duration) -> Result<Salvage, ActError> {
     let deadline = Deadline::after(limit);
     let facts = observe(session, deadline.left()).await?;
-    let Some(state) = facts.replication.clone() else { return Ok(Salvage::default()) };
-    let state = leave_interrupted_salvage(session, state, deadline).await?;
-    if state.io != IoThread::No || state.applier || !state.io_pos.is_empty() {
-        return Err(ActError::TooLateToSalvage);
+    let Some(state) = facts.replication else {
+        return Ok(Salvage::default());
+    };
+    stop_interrupted_salvage(session, &state, deadline).await?;
+    if state.io != IoThread::No || (state.applier && state.by_gtid) {
+        return Err(ActError::StillReplicating);
     }
-    let backlog = read_backlog(layout, facts.applied()).await?;
-    let done = Salvage { applied: backlog.count, received: backlog.scan.position.clone(), unfinished: backlog.scan.unfinished };
+    let applied = observe(session, deadline.left()).await?.applied();
+    let backlog = unapplied(session, applied, deadline).await?;
+    let done = Salvage {
+        applied: backlog.count,
+        received: backlog.received.clone(),
+        unfinished: backlog.unfinished,
+    };
     let Some(first) = backlog.first else { return Ok(done) };
     tracing::info!(transactions = backlog.count, from = %first.gtid, "salvaging relay logs");
-    replay(session, &first, &backlog.scan.position, deadline).await?;
+    replay(session, &first, &backlog.received, deadline).await?;
     Ok(done)
 }
 
 /// A salvage that ran out of time left its applier running, by file and offset. Stopping it loses nothing: by file and
 /// offset, a start deletes no relay log.
-async fn leave_interrupted_salvage(session: &mut Session, state: Replication, deadline: Deadline) -> Result<Replication, ActError> {
-    if state.by_gtid || !state.applier {
-        return Ok(state);
+async fn stop_interrupted_salvage(
+    session: &mut Session,
+    state: &Replication,
+    deadline: Deadline,
+) -> Result<(), ActError> {
+    if !state.by_gtid && state.applier {
+        session
+            .execute("stop an interrupted salvage", "STOP SLAVE SQL_THREAD", deadline.left())
+            .await?;
     }
-    session.execute("stop an interrupted salvage", "STOP SLAVE SQL_THREAD", deadline.left()).await?;
-    Ok(replication(session, deadline.left()).await?.unwrap_or_default())
-}
-
-async fn read_backlog(layout: &Layout, applied: GtidSet) -> Result<Backlog, ActError> {
-    let index = layout.relay_index();
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut first = None;
-        let mut count = 0;
-        let scan = scan(&log_files(&index)?, false, |group| {
-            if applied.seq(group.gtid.domain).is_none_or(|seq| group.gtid.seq > seq) {
-                first.get_or_insert_with(|| group.clone());
-                count += 1;
-            }
-        })?;
-        Ok::<_, LogError>(Backlog { first, count, scan })
-    });
-    let failed = |error: tokio::task::JoinError| LogError::Read { path: layout.relay_index(), source: std::io::Error::other(error) };
-    Ok(reading.await.map_err(failed)??)
+    Ok(())
 }
 
 async fn replay(session: &mut Session, first: &Group, until: &GtidSet, deadline: Deadline) -> Result<(), ActError> {
-    let file = first.start.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = first
+        .start
+        .file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let change = format!(
         "CHANGE MASTER TO MASTER_USE_GTID=no, RELAY_LOG_FILE={}, RELAY_LOG_POS={}",
         literal(&file),
         first.start.offset
     );
-    session.execute("go to the first unapplied transaction", &change, deadline.left()).await?;
-    session.execute("start the applier", "START SLAVE SQL_THREAD", deadline.left()).await?;
+    session
+        .execute("go to the first unapplied transaction", &change, deadline.left())
+        .await?;
+    session
+        .execute("start the applier", "START SLAVE SQL_THREAD", deadline.left())
+        .await?;
     drain(session, until, deadline.left()).await?;
-    session.execute("stop the applier", "STOP SLAVE SQL_THREAD", deadline.left()).await?;
-    session.execute("go back to GTID", "CHANGE MASTER TO MASTER_USE_GTID=slave_pos", deadline.left()).await?;
+    session
+        .execute("stop the applier", "STOP SLAVE SQL_THREAD", deadline.left())
+        .await?;
+    session
+        .execute(
+            "go back to GTID",
+            "CHANGE MASTER TO MASTER_USE_GTID=slave_pos",
+            deadline.left(),
+        )
+        .await?;
     Ok(())
 }

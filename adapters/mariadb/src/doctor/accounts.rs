@@ -8,7 +8,7 @@ use crate::secrets::Secrets;
 use crate::session::{Deadline, Session, cell};
 
 /// The privilege bit of READ ONLY ADMIN in `mysql.global_priv` (`READ_ONLY_ADMIN_ACL`).
-const READ_ONLY_ADMIN: u64 = 1 << 37;
+const READ_ONLY_ADMIN: u64 = 1 << 33;
 
 /// The part of an account's JSON that matters here.
 #[derive(Debug, Default, Deserialize)]
@@ -31,15 +31,21 @@ struct AuthMethod {
     plugin: String,
 }
 
-pub(super) async fn check(session: &mut Session, secrets: &Secrets, deadline: Deadline) -> Result<Vec<Finding>, SqlError> {
+pub(super) async fn check(
+    session: &mut Session,
+    secrets: &Secrets,
+    deadline: Deadline,
+) -> Result<Vec<Finding>, SqlError> {
     let sql = "SELECT User, Host, CAST(Priv AS CHAR) FROM mysql.global_priv";
     let rows = session.rows("read the accounts", sql, deadline.left()).await?;
     let mut findings = Vec::new();
     for row in &rows {
         let text = |i| cell::<String>(row, i).unwrap_or_default();
         let (user, host) = (text(0), text(1));
-        let Ok(privileges) = serde_json::from_str::<Privileges>(&text(2)) else { continue };
-        findings.extend(judge(&user, &host, &privileges, &secrets.agent.user));
+        match serde_json::from_str::<Privileges>(&text(2)) {
+            Ok(privileges) => findings.extend(judge(&user, &host, &privileges, &secrets.agent.user)),
+            Err(_) => findings.push(unreadable(&user, &host)),
+        }
     }
     Ok(findings)
 }
@@ -51,21 +57,34 @@ fn judge(user: &str, host: &str, privileges: &Privileges, agent: &str) -> Vec<Fi
             code: "account.read_only_admin".to_owned(),
             severity: Severity::Warning,
             problem: format!("{user}@{host} holds READ ONLY ADMIN"),
-            lost_guarantee: "it can write to a replica, which then must be rebuilt before it can ever be primary".to_owned(),
+            lost_guarantee: "it can write to a replica, which then must be rebuilt before it can ever be primary"
+                .to_owned(),
             remedy: format!("REVOKE READ ONLY ADMIN ON *.* FROM '{user}'@'{host}'"),
         });
     }
-    let by_socket = privileges.plugin == "unix_socket" || privileges.auth_or.iter().any(|method| method.plugin == "unix_socket");
+    let by_socket =
+        privileges.plugin == "unix_socket" || privileges.auth_or.iter().any(|method| method.plugin == "unix_socket");
     if by_socket && !privileges.account_locked && !privileges.is_role {
         findings.push(Finding {
             code: "account.unix_socket".to_owned(),
             severity: Severity::Critical,
             problem: format!("{user}@{host} may log in by its operating system user"),
-            lost_guarantee: "everybody who passes the door arrives as the agent's user and needs no password for it".to_owned(),
+            lost_guarantee: "everybody who passes the door arrives as the agent's user and needs no password for it"
+                .to_owned(),
             remedy: format!("ALTER USER '{user}'@'{host}' IDENTIFIED BY a password, or DROP USER"),
         });
     }
     findings
+}
+
+fn unreadable(user: &str, host: &str) -> Finding {
+    Finding {
+        code: "account.unreadable".to_owned(),
+        severity: Severity::Warning,
+        problem: format!("the entry of {user}@{host} in mysql.global_priv is not what the server writes"),
+        lost_guarantee: "whether it can write to a replica is unknown".to_owned(),
+        remedy: format!("DROP USER '{user}'@'{host}' and create it anew with CREATE USER and GRANT"),
+    }
 }
 
 #[cfg(test)]
@@ -73,21 +92,36 @@ mod tests {
     use super::*;
 
     fn codes(user: &str, json: &str) -> Vec<String> {
-        judge(user, "localhost", &serde_json::from_str(json).unwrap(), "quorate_agent").into_iter().map(|f| f.code).collect()
+        judge(user, "localhost", &serde_json::from_str(json).unwrap(), "quorate_agent")
+            .into_iter()
+            .map(|f| f.code)
+            .collect()
     }
 
     #[test]
     fn read_only_admin_is_the_agents_alone() {
-        let json = format!("{{\"access\":{},\"plugin\":\"mysql_native_password\"}}", READ_ONLY_ADMIN | 1);
+        let json = format!(
+            "{{\"access\":{},\"plugin\":\"mysql_native_password\"}}",
+            READ_ONLY_ADMIN | 1
+        );
         assert_eq!(codes("app", &json), ["account.read_only_admin"]);
         assert!(codes("quorate_agent", &json).is_empty());
     }
 
     #[test]
     fn socket_logins_are_found_in_every_form() {
-        assert_eq!(codes("root", r#"{"access":0,"plugin":"unix_socket"}"#), ["account.unix_socket"]);
+        assert_eq!(
+            codes("root", r#"{"access":0,"plugin":"unix_socket"}"#),
+            ["account.unix_socket"]
+        );
         let alternatives = r#"{"access":0,"plugin":"mysql_native_password","auth_or":[{},{"plugin":"unix_socket"}]}"#;
         assert_eq!(codes("root", alternatives), ["account.unix_socket"]);
-        assert!(codes("mariadb.sys", r#"{"access":0,"plugin":"unix_socket","account_locked":true}"#).is_empty());
+        assert!(
+            codes(
+                "mariadb.sys",
+                r#"{"access":0,"plugin":"unix_socket","account_locked":true}"#
+            )
+            .is_empty()
+        );
     }
 }

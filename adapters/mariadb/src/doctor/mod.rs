@@ -27,7 +27,12 @@ pub enum Role {
 ///
 /// # Errors
 /// No answer within the limit.
-pub async fn examine(session: &mut Session, role: Role, secrets: &Secrets, limit: Duration) -> Result<Vec<Finding>, SqlError> {
+pub async fn examine(
+    session: &mut Session,
+    role: Role,
+    secrets: &Secrets,
+    limit: Duration,
+) -> Result<Vec<Finding>, SqlError> {
     let deadline = Deadline::after(limit);
     let mut findings = variables::check(session, role, deadline).await?;
     findings.extend(privileges::check(session, deadline).await?);

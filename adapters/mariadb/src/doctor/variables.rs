@@ -15,15 +15,27 @@ pub(super) async fn check(session: &mut Session, role: Role, deadline: Deadline)
     }
     .collect();
     // As text, so that every variable compares alike whatever its type.
-    let columns: Vec<String> = rules.iter().map(|rule| format!("CAST(@@GLOBAL.{} AS CHAR)", rule.variable)).collect();
+    let columns: Vec<String> = rules
+        .iter()
+        .map(|rule| format!("CAST(@@GLOBAL.{} AS CHAR)", rule.variable))
+        .collect();
     let sql = format!("SELECT {}", columns.join(", "));
-    let row = session.row("read the contract's variables", &sql, deadline.left()).await?;
+    let row = session
+        .row("read the contract's variables", &sql, deadline.left())
+        .await?;
     let actual = (0..rules.len()).map(|i| cell::<String>(&row, i).unwrap_or_default());
-    Ok(rules.iter().zip(actual).filter(|(rule, actual)| rule.value != actual).map(|(rule, actual)| finding(rule, &actual)).collect())
+    Ok(rules
+        .iter()
+        .zip(actual)
+        .filter(|(rule, actual)| rule.value != actual)
+        .map(|(rule, actual)| finding(rule, &actual))
+        .collect())
 }
 
 fn finding(rule: &Rule, actual: &str) -> Finding {
-    let Rule { variable, value, lost, .. } = rule;
+    let Rule {
+        variable, value, lost, ..
+    } = rule;
     Finding {
         code: format!("variable.{variable}"),
         severity: Severity::Critical,
@@ -32,7 +44,11 @@ fn finding(rule: &Rule, actual: &str) -> Finding {
         remedy: format!(
             "undo the change: SET GLOBAL {variable}={}; if it cannot be set at run time, remove it from your included \
              configuration file and restart the agent",
-            if value.parse::<u64>().is_ok() { (*value).to_owned() } else { format!("'{value}'") }
+            if value.parse::<u64>().is_ok() {
+                (*value).to_owned()
+            } else {
+                format!("'{value}'")
+            }
         ),
     }
 }

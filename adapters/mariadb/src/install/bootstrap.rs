@@ -47,12 +47,20 @@ pub(super) fn script(secrets: &Secrets) -> String {
     sql.push_str(&format!("GRANT {} ON *.* TO {agent};\n", AGENT_PRIVILEGES.join(", ")));
     sql.push_str(&format!("GRANT SELECT ON mysql.global_priv TO {agent};\n"));
     sql.push_str(SCHEMA.trim_start());
-    sql.push_str(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON quorate.* TO {agent};\n"));
-    sql.push_str(&format!("GRANT REPLICATION SLAVE ON *.* TO {};\n", at_localhost(&secrets.replication)));
+    sql.push_str(&format!(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON quorate.* TO {agent};\n"
+    ));
+    sql.push_str(&format!(
+        "GRANT REPLICATION SLAVE ON *.* TO {};\n",
+        at_localhost(&secrets.replication)
+    ));
     let admin = at_localhost(&secrets.admin);
     sql.push_str(&format!("GRANT ALL PRIVILEGES ON *.* TO {admin} WITH GRANT OPTION;\n"));
     sql.push_str(&format!("REVOKE READ ONLY ADMIN ON *.* FROM {admin};\n"));
-    sql.push_str(&format!("GRANT ALL PRIVILEGES ON app.* TO {};\n", at_localhost(&secrets.app)));
+    sql.push_str(&format!(
+        "GRANT ALL PRIVILEGES ON app.* TO {};\n",
+        at_localhost(&secrets.app)
+    ));
     sql
 }
 
@@ -68,7 +76,12 @@ mod tests {
     #[test]
     fn one_statement_a_line_even_with_odd_passwords() {
         let odd = |text: &str| Password::new(text, "test").unwrap();
-        let secrets = Secrets::with_passwords(odd("it's; 'odd'"), odd("back\\slash"), odd("plain-enough"), odd("x".repeat(20).as_str()));
+        let secrets = Secrets::with_passwords(
+            odd("it's; 'odd'"),
+            odd("back\\slash"),
+            odd("plain-enough"),
+            odd("x".repeat(20).as_str()),
+        );
         let sql = script(&secrets);
         assert!(sql.contains(r"IDENTIFIED BY 'it\'s; \'odd\''"), "{sql}");
         assert!(sql.contains(r"IDENTIFIED BY 'back\\slash'"), "{sql}");

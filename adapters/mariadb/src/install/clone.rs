@@ -22,10 +22,15 @@ pub fn clone_initialised(template: &Path, spec: &InstallSpec) -> Result<Installe
     }
     let pristine = Identity::read(template)?.is_some() && !template.join("binlog.index").exists();
     if !pristine {
-        return Err(InstallError::NotOurs { datadir: template.to_owned() });
+        return Err(InstallError::NotOurs {
+            datadir: template.to_owned(),
+        });
     }
     let building = building_dir(spec)?;
-    copy_tree(template, &building).map_err(|source| InstallError::Files { path: building.clone(), source })?;
+    copy_tree(template, &building).map_err(|source| InstallError::Files {
+        path: building.clone(),
+        source,
+    })?;
     finish(spec, &building)?;
     Ok(Installed::Created(spec.identity.clone()))
 }

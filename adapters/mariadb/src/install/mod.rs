@@ -130,10 +130,15 @@ fn existing(datadir: &Path, wanted: &Identity) -> Result<Option<Identity>, Insta
         return Ok(Some(found));
     }
     match fs::read_dir(datadir).map(|mut entries| entries.next().is_some()) {
-        Ok(true) => Err(InstallError::NotOurs { datadir: datadir.to_owned() }),
+        Ok(true) => Err(InstallError::NotOurs {
+            datadir: datadir.to_owned(),
+        }),
         Ok(false) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(InstallError::Files { path: datadir.to_owned(), source }),
+        Err(source) => Err(InstallError::Files {
+            path: datadir.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -145,7 +150,9 @@ fn building_dir(spec: &InstallSpec) -> Result<PathBuf, InstallError> {
     };
     let datadir = &spec.datadir;
     let (Some(parent), Some(name)) = (datadir.parent(), datadir.file_name()) else {
-        return Err(InstallError::NotOurs { datadir: datadir.clone() });
+        return Err(InstallError::NotOurs {
+            datadir: datadir.clone(),
+        });
     };
     fs::create_dir_all(parent).map_err(failed(parent))?;
     let prefix = format!("{}.new-", name.to_string_lossy());
@@ -166,7 +173,10 @@ fn finish(spec: &InstallSpec, building: &Path) -> Result<(), InstallError> {
     sync_tree(building)
         .and_then(|()| fs::rename(building, &spec.datadir))
         .and_then(|()| durable::sync_parent(&spec.datadir))
-        .map_err(|source| InstallError::Files { path: spec.datadir.clone(), source })
+        .map_err(|source| InstallError::Files {
+            path: spec.datadir.clone(),
+            source,
+        })
 }
 
 /// Syncs every file and directory: the rename must not become durable before what it names.

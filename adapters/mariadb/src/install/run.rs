@@ -54,16 +54,28 @@ pub(super) async fn bootstrap(
         .arg(format!("--datadir={}", building.display()))
         .args(SERVER_ARGUMENTS)
         .arg(format!("--user={}", server_user(spec)));
-    run("mariadbd --bootstrap", command, &bootstrap::script(&spec.secrets), limit).await
+    run(
+        "mariadbd --bootstrap",
+        command,
+        &bootstrap::script(&spec.secrets),
+        limit,
+    )
+    .await
 }
 
 /// The server refuses to run as root unless told so; for anybody else their own name is the only one possible.
 fn server_user(spec: &InstallSpec) -> String {
-    spec.run_as.clone().unwrap_or_else(|| rustix::process::geteuid().as_raw().to_string())
+    spec.run_as
+        .clone()
+        .unwrap_or_else(|| rustix::process::geteuid().as_raw().to_string())
 }
 
 async fn run(program: &'static str, mut command: Command, input: &str, limit: Duration) -> Result<(), InstallError> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let failed = |source| InstallError::Run { program, source };
     let finished = timeout(limit, async {
         let mut child = command.spawn().map_err(failed)?;
@@ -73,11 +85,17 @@ async fn run(program: &'static str, mut command: Command, input: &str, limit: Du
         }
         child.wait_with_output().await.map_err(failed)
     });
-    let output = finished.await.map_err(|_| InstallError::Timeout { program, after: limit })??;
+    let output = finished
+        .await
+        .map_err(|_| InstallError::Timeout { program, after: limit })??;
     if output.status.success() {
         return Ok(());
     }
-    Err(InstallError::Failed { program, status: output.status.to_string(), tail: tail(&output) })
+    Err(InstallError::Failed {
+        program,
+        status: output.status.to_string(),
+        tail: tail(&output),
+    })
 }
 
 fn tail(output: &Output) -> String {

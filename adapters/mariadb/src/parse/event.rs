@@ -81,7 +81,10 @@ impl EventReader {
     /// # Errors
     /// It cannot be read or is no log. An empty or torn file is not an error: it has no events.
     pub fn open(path: &Path) -> Result<Self, LogError> {
-        let file = File::open(path).map_err(|source| LogError::Read { path: path.to_owned(), source })?;
+        let file = File::open(path).map_err(|source| LogError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::new(BufReader::with_capacity(256 * 1024, file), path)
     }
 }
@@ -92,7 +95,12 @@ impl<R: Read> EventReader<R> {
     /// # Errors
     /// See [`EventReader::open`].
     pub fn new(input: R, path: &Path) -> Result<Self, LogError> {
-        let mut reader = Self { input, path: path.to_owned(), offset: 0, checksummed: false };
+        let mut reader = Self {
+            input,
+            path: path.to_owned(),
+            offset: 0,
+            checksummed: false,
+        };
         let mut magic = [0; MAGIC.len()];
         if reader.fill(&mut magic)? && magic != MAGIC {
             return Err(LogError::NotALog { path: path.to_owned() });
@@ -129,10 +137,15 @@ impl<R: Read> EventReader<R> {
         if kind == FORMAT_DESCRIPTION {
             self.checksummed = declares_checksums(&bytes);
         }
-        let Some(body) = self.body(&bytes) else { return self.torn(offset) };
+        let Some(body) = self.body(&bytes) else {
+            return self.torn(offset);
+        };
         let server = le_u32(&bytes, 5).unwrap_or_default();
-        let kind = interpret(kind, server, body)
-            .map_err(|detail| LogError::Damaged { path: self.path.clone(), offset, detail })?;
+        let kind = interpret(kind, server, body).map_err(|detail| LogError::Damaged {
+            path: self.path.clone(),
+            offset,
+            detail,
+        })?;
         Ok(Some(Event { offset, kind }))
     }
 
@@ -171,7 +184,10 @@ impl<R: Read> EventReader<R> {
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-            Err(source) => Err(LogError::Read { path: self.path.clone(), source }),
+            Err(source) => Err(LogError::Read {
+                path: self.path.clone(),
+                source,
+            }),
         }
     }
 }
@@ -182,16 +198,18 @@ fn interpret(kind: u8, server: u32, body: &[u8]) -> Result<Kind, &'static str> {
             let seq = le_u64(body, 0).ok_or("a GTID event is too short")?;
             let domain = le_u32(body, 8).ok_or("a GTID event is too short")?;
             let flags = body.get(12).copied().ok_or("a GTID event is too short")?;
-            Kind::Begin { gtid: Gtid { domain, server, seq }, standalone: flags & GTID_STANDALONE != 0 }
+            Kind::Begin {
+                gtid: Gtid { domain, server, seq },
+                standalone: flags & GTID_STANDALONE != 0,
+            }
         }
         GTID_LIST => Kind::List(gtid_list(body).ok_or("a GTID list is too short")?),
         XID | XA_PREPARE => Kind::End,
         QUERY if ends_transaction(query_text(body).ok_or("a query event is too short")?) => Kind::End,
         INTVAR | RAND | USER_VAR | ANNOTATE_ROWS => Kind::Context,
-        QUERY => Kind::Work,
         START_ENCRYPTION => return Err("it is encrypted"),
         // Rows and table maps of both generations, compressed ones included, and LOAD DATA blocks.
-        9..=12 | 17..=26 | 30..=32 | 165..=172 => Kind::Work,
+        QUERY | 9..=12 | 17..=26 | 30..=32 | 165..=172 => Kind::Work,
         _ => Kind::Artificial,
     })
 }
@@ -207,7 +225,11 @@ fn gtid_list(body: &[u8]) -> Option<Vec<Gtid>> {
     (0..count as usize)
         .map(|i| {
             let at = 4 + i * 16;
-            Some(Gtid { domain: le_u32(body, at)?, server: le_u32(body, at + 4)?, seq: le_u64(body, at + 8)? })
+            Some(Gtid {
+                domain: le_u32(body, at)?,
+                server: le_u32(body, at + 4)?,
+                seq: le_u64(body, at + 8)?,
+            })
         })
         .collect()
 }
@@ -220,7 +242,10 @@ fn query_text(body: &[u8]) -> Option<&[u8]> {
 }
 
 fn ends_transaction(statement: &[u8]) -> bool {
-    statement == b"COMMIT" || statement == b"ROLLBACK" || statement.starts_with(b"XA COMMIT") || statement.starts_with(b"XA ROLLBACK")
+    statement == b"COMMIT"
+        || statement == b"ROLLBACK"
+        || statement.starts_with(b"XA COMMIT")
+        || statement.starts_with(b"XA ROLLBACK")
 }
 
 fn le_u32(bytes: &[u8], at: usize) -> Option<u32> {

@@ -53,7 +53,10 @@ pub fn scan(files: &[PathBuf], own_lists: bool, mut on_group: impl FnMut(&Group)
             }
         }
     }
-    Ok(Scan { position: position.0.into_iter().collect(), unfinished: open.map(|open| open.group.gtid) })
+    Ok(Scan {
+        position: position.0.into_iter().collect(),
+        unfinished: open.map(|open| open.group.gtid),
+    })
 }
 
 /// A transaction whose end has not come yet.
@@ -72,8 +75,14 @@ fn step(
 ) -> Option<Group> {
     match kind {
         Kind::Begin { gtid, standalone } => {
-            let start = Place { file: file.to_owned(), offset };
-            *open = Some(Open { group: Group { gtid, start }, standalone });
+            let start = Place {
+                file: file.to_owned(),
+                offset,
+            };
+            *open = Some(Open {
+                group: Group { gtid, start },
+                standalone,
+            });
             None
         }
         Kind::End => open.take().map(|open| open.group),
@@ -99,7 +108,11 @@ impl Position {
     }
 
     fn pass_if_higher(&mut self, gtid: Gtid) {
-        if self.0.iter().all(|other| other.domain != gtid.domain || other.seq < gtid.seq) {
+        if self
+            .0
+            .iter()
+            .all(|other| other.domain != gtid.domain || other.seq < gtid.seq)
+        {
             self.pass(gtid);
         }
     }

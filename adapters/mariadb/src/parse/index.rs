@@ -14,11 +14,21 @@ pub fn log_files(index: &Path) -> Result<Vec<PathBuf>, LogError> {
     let text = match fs::read_to_string(index) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(LogError::Read { path: index.to_owned(), source }),
+        Err(source) => {
+            return Err(LogError::Read {
+                path: index.to_owned(),
+                source,
+            });
+        }
     };
     let dir = index.parent().unwrap_or_else(|| Path::new("."));
     // Names are relative to the data directory, which is where the index is; `join` keeps absolute ones.
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| dir.join(line)).collect())
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| dir.join(line))
+        .collect())
 }
 
 #[cfg(test)]
@@ -32,6 +42,12 @@ mod tests {
         assert!(log_files(&index).unwrap().is_empty());
         fs::write(&index, "./relay.000002\n/elsewhere/relay.000003\n\n").unwrap();
         let files = log_files(&index).unwrap();
-        assert_eq!(files, [dir.path().join("./relay.000002"), PathBuf::from("/elsewhere/relay.000003")]);
+        assert_eq!(
+            files,
+            [
+                dir.path().join("./relay.000002"),
+                PathBuf::from("/elsewhere/relay.000003")
+            ]
+        );
     }
 }

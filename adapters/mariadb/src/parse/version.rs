@@ -3,7 +3,11 @@
 use std::fmt;
 
 /// The oldest server that truncates unacknowledged transactions when booted with `--init-rpl-role=SLAVE` (MDEV-33465).
-pub const OLDEST_SUPPORTED: Version = Version { major: 10, minor: 11, patch: 9 };
+pub const OLDEST_SUPPORTED: Version = Version {
+    major: 10,
+    minor: 11,
+    patch: 9,
+};
 
 /// A MariaDB version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +31,11 @@ impl Version {
             return None;
         }
         let mut parts = numbers.splitn(3, '.').map(|part| part.parse().ok());
-        Some(Self { major: parts.next()??, minor: parts.next()??, patch: parts.next()?? })
+        Some(Self {
+            major: parts.next()??,
+            minor: parts.next()??,
+            patch: parts.next()??,
+        })
     }
 
     /// Whether the failover protocol was verified on this series: 10.11 from 10.11.9 on.
@@ -55,20 +63,37 @@ mod tests {
     fn reads_debian_and_upstream_banners() {
         let debian = "mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)";
         assert_eq!(version(debian).as_deref(), Some("10.11.19"));
-        assert_eq!(version("mysqld  Ver 11.4.2-MariaDB for Linux").as_deref(), Some("11.4.2"));
+        assert_eq!(
+            version("mysqld  Ver 11.4.2-MariaDB for Linux").as_deref(),
+            Some("11.4.2")
+        );
     }
 
     #[test]
     fn other_servers_are_not_mistaken_for_mariadb() {
-        assert_eq!(version("mysqld  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server)"), None);
+        assert_eq!(
+            version("mysqld  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server)"),
+            None
+        );
         assert_eq!(version(""), None);
     }
 
     #[test]
     fn only_the_verified_series_is_supported() {
-        let at = |patch| Version { major: 10, minor: 11, patch };
+        let at = |patch| Version {
+            major: 10,
+            minor: 11,
+            patch,
+        };
         assert!(!at(8).is_supported());
         assert!(at(9).is_supported());
-        assert!(!Version { major: 11, minor: 4, patch: 9 }.is_supported());
+        assert!(
+            !Version {
+                major: 11,
+                minor: 4,
+                patch: 9
+            }
+            .is_supported()
+        );
     }
 }

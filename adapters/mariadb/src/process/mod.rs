@@ -49,7 +49,10 @@ pub struct Exit {
 
 impl From<ExitStatus> for Exit {
     fn from(status: ExitStatus) -> Self {
-        Self { code: status.code(), signal: status.signal() }
+        Self {
+            code: status.code(),
+            signal: status.signal(),
+        }
     }
 }
 
@@ -103,7 +106,7 @@ pub enum ProcessError {
         log: PathBuf,
         /// What the last attempt to connect met.
         #[source]
-        source: Option<SqlError>,
+        source: Option<Box<SqlError>>,
     },
     /// It runs on although it was killed: stuck in the kernel, probably on a dead disk.
     #[error("mariadbd survived SIGKILL for {after:?}; it hangs in the kernel, look at the disk")]
@@ -142,10 +145,15 @@ impl Server {
     /// The program is missing, or the system refuses.
     pub fn start(launch: &Launch) -> Result<Self, ProcessError> {
         if !launch.layout.socket_fits() {
-            return Err(ProcessError::SocketPath { path: launch.layout.socket().to_owned() });
+            return Err(ProcessError::SocketPath {
+                path: launch.layout.socket().to_owned(),
+            });
         }
         let program = launch.binaries.server.clone();
-        let failed = |source| ProcessError::Spawn { program: program.clone(), source };
+        let failed = |source| ProcessError::Spawn {
+            program: program.clone(),
+            source,
+        };
         let mut command = command(launch).map_err(failed)?;
         let (started_tx, started_rx) = mpsc::sync_channel(1);
         let (exit_tx, exit) = watch::channel(None);
@@ -159,7 +167,13 @@ impl Server {
             .map_err(failed)?;
         tracing::info!(pid, "started mariadbd");
         let dies_with_us = launch.binaries.setpriv.is_some();
-        Ok(Self { pid, pidfd, exit, dies_with_us, error_log: launch.layout.error_log() })
+        Ok(Self {
+            pid,
+            pidfd,
+            exit,
+            dies_with_us,
+            error_log: launch.layout.error_log(),
+        })
     }
 
     /// Its process id.
@@ -191,7 +205,10 @@ impl Server {
     pub async fn exited(&self) -> Exit {
         let mut exit = self.exit.clone();
         let ended = exit.wait_for(Option::is_some).await;
-        ended.ok().and_then(|end| *end).unwrap_or(Exit { code: None, signal: None })
+        ended.ok().and_then(|end| *end).unwrap_or(Exit {
+            code: None,
+            signal: None,
+        })
     }
 
     /// The fence: SIGKILL. An unacknowledged transaction stays unacknowledged and can be truncated at the next boot; any
@@ -218,7 +235,9 @@ impl Server {
     /// [`ProcessError::Unkillable`] if it hangs in the kernel: then its death is *not* proven.
     pub async fn kill_and_wait(&self, limit: Duration) -> Result<Exit, ProcessError> {
         self.kill()?;
-        timeout(limit, self.exited()).await.map_err(|_| ProcessError::Unkillable { after: limit })
+        timeout(limit, self.exited())
+            .await
+            .map_err(|_| ProcessError::Unkillable { after: limit })
     }
 
     /// Waits until the server accepts the agent's account, and returns that first session.
@@ -231,7 +250,7 @@ impl Server {
             loop {
                 match connector.connect(limit).await {
                     Ok(session) => return session,
-                    Err(error) => last = Some(error),
+                    Err(error) => last = Some(Box::new(error)),
                 }
                 tokio::time::sleep(READY_POLL).await;
             }
@@ -265,7 +284,10 @@ impl Drop for Server {
 /// `setpriv` asks the kernel for the parent-death signal and then *becomes* mariadbd. It also switches the user, since a
 /// later switch inside mariadbd would clear that request.
 fn command(launch: &Launch) -> io::Result<Command> {
-    let stderr = OpenOptions::new().create(true).append(true).open(launch.layout.error_log())?;
+    let stderr = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(launch.layout.error_log())?;
     let mut command = if let Some(setpriv) = &launch.binaries.setpriv {
         let mut command = Command::new(setpriv);
         command.args(["--pdeathsig", "KILL"]);
@@ -283,7 +305,11 @@ fn command(launch: &Launch) -> io::Result<Command> {
         None if rustix::process::geteuid().is_root() => command.arg("--user=root"),
         None => &mut command,
     };
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).current_dir(launch.layout.home());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .current_dir(launch.layout.home());
     Ok(command)
 }
 
@@ -302,7 +328,13 @@ fn own_child(command: &mut Command, started: &mpsc::SyncSender<Started>, exit: &
         Ok((mut child, pidfd)) => {
             let _caller_gone = started.send(Ok((child.id(), pidfd)));
             // An init process that reaps everything may have taken the status; the process is gone either way.
-            let end = child.wait().map_or(Exit { code: None, signal: None }, Exit::from);
+            let end = child.wait().map_or(
+                Exit {
+                    code: None,
+                    signal: None,
+                },
+                Exit::from,
+            );
             exit.send_replace(Some(end));
         }
         Err(error) => {

@@ -11,7 +11,9 @@ const LINES_MAX: usize = 4;
 
 /// The last lines marked as errors, or the last lines at all.
 pub(super) fn last_errors(log: &Path) -> String {
-    let Ok(text) = window(log) else { return "(it cannot be read)".to_owned() };
+    let Ok(text) = window(log) else {
+        return "(it cannot be read)".to_owned();
+    };
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let errors: Vec<&str> = lines.iter().copied().filter(|line| line.contains("[ERROR]")).collect();
     let chosen = if errors.is_empty() { &lines } else { &errors };

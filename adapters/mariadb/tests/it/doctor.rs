@@ -23,7 +23,10 @@ async fn a_changed_variable_is_found_with_the_guarantee_it_costs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_without_semi_sync_is_found() {
     let mut node = Node::started("m1", 1).await;
-    assert_eq!(codes(&mut node, Role::Armed).await, ["variable.rpl_semi_sync_master_enabled"]);
+    assert_eq!(
+        codes(&mut node, Role::Armed).await,
+        ["variable.rpl_semi_sync_master_enabled"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,18 +38,30 @@ async fn dangerous_accounts_are_found() {
     assert!(denied.is_err(), "the agent must not be able to create accounts");
     node.open_for_test().await;
     let mut admin = node.admin().await;
-    admin.query_drop("CREATE USER ops@localhost IDENTIFIED VIA unix_socket").await.unwrap();
+    admin
+        .query_drop("CREATE USER ops@localhost IDENTIFIED VIA unix_socket")
+        .await
+        .unwrap();
     // The admin cannot hand out what it does not hold.
-    assert!(admin.query_drop("GRANT READ ONLY ADMIN ON *.* TO ops@localhost").await.is_err());
+    assert!(
+        admin
+            .query_drop("GRANT READ ONLY ADMIN ON *.* TO ops@localhost")
+            .await
+            .is_err()
+    );
     admin.query_drop("UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.access', \
-        (SELECT JSON_VALUE(Priv, '$.access') FROM mysql.global_priv WHERE User='quorate_agent')) WHERE User='ops'").await.unwrap();
+        (SELECT CAST(JSON_VALUE(Priv, '$.access') AS UNSIGNED) FROM mysql.global_priv WHERE User='quorate_agent')) WHERE User='ops'").await.unwrap();
     admin.query_drop("FLUSH PRIVILEGES").await.unwrap();
     let found = codes(&mut node, Role::Replica).await;
     for code in ["account.unix_socket", "account.read_only_admin"] {
         assert!(found.iter().any(|c| c == code), "{code} not in {found:?}");
     }
     // Only the accounts of this test: neither the admin nor the application is reported.
-    assert_eq!(found.iter().filter(|code| code.starts_with("account.")).count(), 2, "{found:?}");
+    assert_eq!(
+        found.iter().filter(|code| code.starts_with("account.")).count(),
+        2,
+        "{found:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +69,10 @@ async fn a_lost_privilege_is_found() {
     let mut node = Node::started("m1", 1).await;
     node.open_for_test().await;
     let mut admin = node.admin().await;
-    admin.query_drop("REVOKE RELOAD ON *.* FROM quorate_agent@localhost").await.unwrap();
+    admin
+        .query_drop("REVOKE RELOAD ON *.* FROM quorate_agent@localhost")
+        .await
+        .unwrap();
     let found = codes(&mut node, Role::Replica).await;
     assert!(found.iter().any(|code| code == "privilege.reload"), "{found:?}");
 }

@@ -31,7 +31,12 @@ async fn dropping_a_freeze_thaws_it() {
     let cluster = Cluster::of(2).await;
     let frozen = freeze(&cluster.nodes[0].connector, LIMIT).await.unwrap();
     drop(frozen);
-    timed("dropped to next commit", cluster.nodes[0].app().await.query_drop("INSERT INTO app.t VALUES (1)")).await.unwrap();
+    timed(
+        "dropped to next commit",
+        cluster.nodes[0].app().await.query_drop("INSERT INTO app.t VALUES (1)"),
+    )
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,15 +44,28 @@ async fn a_freeze_behind_an_unacknowledged_commit_gives_up_and_frees_the_others(
     let mut cluster = Cluster::of(2).await;
     stop_receiving(cluster.nodes[1].session(), LIMIT).await.unwrap();
     let waiting = cluster.unacknowledged(1).await;
-    let error = timed("give up a freeze of 300 ms", freeze(&cluster.nodes[0].connector, Duration::from_millis(300)))
-        .await
-        .unwrap_err();
+    let error = timed(
+        "give up a freeze of 300 ms",
+        freeze(&cluster.nodes[0].connector, Duration::from_millis(300)),
+    )
+    .await
+    .unwrap_err();
     assert!(matches!(error, ActError::NotFrozen { .. }), "{error:?}");
     // The waiter was not touched: it is confirmed when its replica is back, and so is everybody after it.
     assert!(!waiting.is_finished());
-    cluster.nodes[1].admin().await.query_drop("START SLAVE IO_THREAD").await.unwrap();
+    cluster.nodes[1]
+        .admin()
+        .await
+        .query_drop("START SLAVE IO_THREAD")
+        .await
+        .unwrap();
     waiting.await.unwrap().unwrap();
-    cluster.nodes[0].app().await.query_drop("INSERT INTO app.t VALUES (2)").await.unwrap();
+    cluster.nodes[0]
+        .app()
+        .await
+        .query_drop("INSERT INTO app.t VALUES (2)")
+        .await
+        .unwrap();
     assert_eq!(cluster.nodes[0].facts().await.semi_sync.no_tx, 0);
 }
 
@@ -59,13 +77,22 @@ async fn probes_write_and_hang_where_they_should() {
     let mut replica_disk = probe(&cluster, 1, Target::Disk);
     let mut commit = probe(&cluster, 0, Target::CommitPath { epoch: 1 });
     for beat in 1..=3 {
-        assert!(matches!(timed("disk probe", disk.beat(beat, LIMIT)).await, Beat::Written));
+        assert!(matches!(
+            timed("disk probe", disk.beat(beat, LIMIT)).await,
+            Beat::Written
+        ));
         assert!(matches!(replica_disk.beat(beat, LIMIT).await, Beat::Written));
-        assert!(matches!(timed("commit-path probe", commit.beat(beat, LIMIT)).await, Beat::Written));
+        assert!(matches!(
+            timed("commit-path probe", commit.beat(beat, LIMIT)).await,
+            Beat::Written
+        ));
     }
     let facts = cluster.nodes[0].facts().await;
     cluster.nodes[1].caught_up(&facts).await;
-    assert_eq!(newest_heartbeat(cluster.nodes[1].session(), LIMIT).await.unwrap(), Some((1, 3)));
+    assert_eq!(
+        newest_heartbeat(cluster.nodes[1].session(), LIMIT).await.unwrap(),
+        Some((1, 3))
+    );
 
     stop_receiving(cluster.nodes[1].session(), LIMIT).await.unwrap();
     let short = Duration::from_millis(200);
@@ -74,6 +101,11 @@ async fn probes_write_and_hang_where_they_should() {
     // The disk is fine meanwhile, and two hanging beats are one waiting commit.
     assert!(matches!(disk.beat(4, LIMIT).await, Beat::Written));
     assert_eq!(cluster.nodes[0].facts().await.semi_sync.wait_sessions, 1);
-    cluster.nodes[1].admin().await.query_drop("START SLAVE IO_THREAD").await.unwrap();
+    cluster.nodes[1]
+        .admin()
+        .await
+        .query_drop("START SLAVE IO_THREAD")
+        .await
+        .unwrap();
     assert!(matches!(commit.beat(6, LIMIT).await, Beat::Written));
 }

@@ -59,7 +59,10 @@ async fn an_interrupted_creation_is_swept_and_never_mistaken_for_a_whole_one() {
 async fn a_failing_program_leaves_no_data_directory() {
     let dir = TempDir::new().unwrap();
     let datadir = dir.path().join("data");
-    let broken = Binaries { install_db: script(&dir, "install", "echo out of luck >&2; exit 3"), ..binaries() };
+    let broken = Binaries {
+        install_db: script(&dir, "install", "echo out of luck >&2; exit 3"),
+        ..binaries()
+    };
     let error = prepare(&broken, &spec(&datadir, "m1", 1), LIMIT).await.unwrap_err();
     assert!(error.to_string().contains("out of luck"), "{error}");
     assert!(!datadir.exists());
@@ -69,16 +72,25 @@ async fn a_failing_program_leaves_no_data_directory() {
 async fn an_old_server_is_refused_with_the_reason() {
     let dir = TempDir::new().unwrap();
     let banner = "echo 'mariadbd  Ver 10.11.8-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)'";
-    let old = Binaries { server: script(&dir, "mariadbd", banner), ..binaries() };
+    let old = Binaries {
+        server: script(&dir, "mariadbd", banner),
+        ..binaries()
+    };
     let error = old.check_version(LIMIT).await.unwrap_err();
     assert!(matches!(error, BinaryError::Unsupported { .. }));
-    assert!(error.to_string().contains("10.11.8") && error.to_string().contains("10.11.9"), "{error}");
+    assert!(
+        error.to_string().contains("10.11.8") && error.to_string().contains("10.11.9"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn the_installed_server_is_supported_and_a_missing_one_names_its_package() {
     println!("version {}", binaries().check_version(LIMIT).await.unwrap());
-    let missing = Binaries { server: "/nonexistent/mariadbd".into(), ..binaries() };
+    let missing = Binaries {
+        server: "/nonexistent/mariadbd".into(),
+        ..binaries()
+    };
     let error = missing.check_version(LIMIT).await.unwrap_err();
     assert!(error.to_string().contains("mariadb-server"), "{error}");
 }

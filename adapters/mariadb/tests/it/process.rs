@@ -24,12 +24,22 @@ async fn killing_the_parent_kills_the_server() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
-    let pid = lines.find_map(|line| line.unwrap().rsplit_once("SERVER ").map(|(_, pid)| pid.trim().to_owned())).unwrap();
+    let pid = lines
+        .find_map(|line| {
+            line.unwrap()
+                .rsplit_once("SERVER ")
+                .map(|(_, pid)| pid.trim().to_owned())
+        })
+        .unwrap();
     let alive = || std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|text| text.contains("mariadbd"));
     assert!(alive());
     parent.kill().unwrap();
     parent.wait().unwrap();
-    timed("parent SIGKILLed to server gone", until("the server is gone", || async { !alive() })).await;
+    timed(
+        "parent SIGKILLed to server gone",
+        until("the server is gone", || async { !alive() }),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +49,9 @@ async fn an_exit_is_known_at_once_and_says_how() {
     let mut watch = server.exit_watch();
     assert_eq!(server.exit(), None);
     server.kill().unwrap();
-    timed("SIGKILL to exit event", watch.wait_for(Option::is_some)).await.unwrap();
+    timed("SIGKILL to exit event", watch.wait_for(Option::is_some))
+        .await
+        .unwrap();
     assert_eq!(server.exit().unwrap().to_string(), "killed by signal 9");
     // Killing the dead is harmless.
     server.kill().unwrap();
@@ -62,5 +74,8 @@ async fn a_failed_start_quotes_the_servers_own_error() {
     node.config.include = Some(bad);
     let error = node.try_start().await.unwrap_err();
     assert!(matches!(error, ProcessError::DiedAtStart { .. }));
-    assert!(error.to_string().contains("no_such_option") || error.to_string().contains("no-such-option"), "{error}");
+    assert!(
+        error.to_string().contains("no_such_option") || error.to_string().contains("no-such-option"),
+        "{error}"
+    );
 }

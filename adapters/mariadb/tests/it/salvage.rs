@@ -1,7 +1,7 @@
 //! An acknowledged transaction that is only in the relay logs survives a restart of its replica.
 
 use mysql_async::prelude::Queryable;
-use quorate_mariadb::act::{ActError, salvage};
+use quorate_mariadb::act::{ActError, Backlog, repoint, salvage};
 use quorate_mariadb::parse::groups::relay_end;
 
 use crate::support::{Cluster, LIMIT, timed};
@@ -9,14 +9,23 @@ use crate::support::{Cluster, LIMIT, timed};
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_but_unapplied_transactions_survive_a_killed_replica() {
     let mut cluster = Cluster::of(2).await;
-    cluster.nodes[1].admin().await.query_drop("STOP SLAVE SQL_THREAD").await.unwrap();
+    cluster.nodes[1]
+        .admin()
+        .await
+        .query_drop("STOP SLAVE SQL_THREAD")
+        .await
+        .unwrap();
     let mut app = cluster.nodes[0].app().await;
     for id in 1..=20 {
-        app.query_drop(format!("INSERT INTO app.t VALUES ({id})")).await.unwrap();
+        app.query_drop(format!("INSERT INTO app.t VALUES ({id})"))
+            .await
+            .unwrap();
     }
     app.query_drop("BEGIN").await.unwrap();
     app.query_drop("INSERT INTO app.t VALUES (21), (22)").await.unwrap();
-    app.query_drop("UPDATE app.t SET id = id + 100 WHERE id = 22").await.unwrap();
+    app.query_drop("UPDATE app.t SET id = id + 100 WHERE id = 22")
+        .await
+        .unwrap();
     app.query_drop("COMMIT").await.unwrap();
     app.query_drop("CREATE TABLE app.u (id INT)").await.unwrap();
     let primary = cluster.nodes[0].facts().await;
@@ -28,58 +37,75 @@ async fn acknowledged_but_unapplied_transactions_survive_a_killed_replica() {
     let layout = replica.layout.clone();
     assert_eq!(relay_end(&layout.relay_index()).unwrap(), primary.binlog_pos);
     assert!(replica.rows().await.is_empty());
-    let done = timed("salvage of 22 transactions", salvage(replica.session(), &layout, LIMIT)).await.unwrap();
+    let done = timed("salvage of 22 transactions", salvage(replica.session(), LIMIT))
+        .await
+        .unwrap();
     assert_eq!((done.applied, done.received), (22, primary.binlog_pos.clone()));
     assert_eq!(replica.facts().await.slave_pos, primary.binlog_pos);
     let mut expected: Vec<u64> = (1..=21).collect();
     expected.push(122);
     assert_eq!(replica.rows().await, expected);
     // Again is harmless, before and after another restart.
-    assert_eq!(salvage(replica.session(), &layout, LIMIT).await.unwrap().applied, 0);
+    assert_eq!(salvage(replica.session(), LIMIT).await.unwrap().applied, 0);
     replica.kill().await;
     replica.start().await;
-    assert_eq!(salvage(replica.session(), &layout, LIMIT).await.unwrap().applied, 0);
+    assert_eq!(salvage(replica.session(), LIMIT).await.unwrap().applied, 0);
     assert_eq!(replica.rows().await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_salvage_can_go_on_after_a_crash_in_its_middle() {
     let mut cluster = Cluster::of(2).await;
-    cluster.nodes[1].admin().await.query_drop("STOP SLAVE SQL_THREAD").await.unwrap();
+    cluster.nodes[1]
+        .admin()
+        .await
+        .query_drop("STOP SLAVE SQL_THREAD")
+        .await
+        .unwrap();
     let mut app = cluster.nodes[0].app().await;
     for id in 1..=50 {
-        app.query_drop(format!("INSERT INTO app.t VALUES ({id})")).await.unwrap();
+        app.query_drop(format!("INSERT INTO app.t VALUES ({id})"))
+            .await
+            .unwrap();
     }
     let replica = &mut cluster.nodes[1];
     replica.kill().await;
     replica.start().await;
-    let layout = replica.layout.clone();
     // Too short a limit leaves the applier running by file and offset; then the machine goes down.
-    let cut_short = salvage(replica.session(), &layout, std::time::Duration::from_millis(12)).await;
+    let cut_short = salvage(replica.session(), std::time::Duration::from_millis(12)).await;
     println!("cut short: {cut_short:?}");
     replica.kill().await;
     replica.start().await;
-    salvage(replica.session(), &layout, LIMIT).await.unwrap();
+    salvage(replica.session(), LIMIT).await.unwrap();
     assert_eq!(replica.rows().await, (1..=50).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_torn_relay_log_gives_what_is_whole() {
     let mut cluster = Cluster::of(2).await;
-    cluster.nodes[1].admin().await.query_drop("STOP SLAVE SQL_THREAD").await.unwrap();
+    cluster.nodes[1]
+        .admin()
+        .await
+        .query_drop("STOP SLAVE SQL_THREAD")
+        .await
+        .unwrap();
     let mut app = cluster.nodes[0].app().await;
     for id in 1..=3 {
-        app.query_drop(format!("INSERT INTO app.t VALUES ({id})")).await.unwrap();
+        app.query_drop(format!("INSERT INTO app.t VALUES ({id})"))
+            .await
+            .unwrap();
     }
     let replica = &mut cluster.nodes[1];
     replica.kill().await;
     let files = quorate_mariadb::parse::index::log_files(&replica.layout.relay_index()).unwrap();
-    let last = std::fs::OpenOptions::new().write(true).open(files.last().unwrap()).unwrap();
+    let last = std::fs::OpenOptions::new()
+        .write(true)
+        .open(files.last().unwrap())
+        .unwrap();
     last.set_len(last.metadata().unwrap().len() - 10).unwrap();
     drop(last);
     replica.start().await;
-    let layout = replica.layout.clone();
-    let done = salvage(replica.session(), &layout, LIMIT).await.unwrap();
+    let done = salvage(replica.session(), LIMIT).await.unwrap();
     assert_eq!(done.applied, 2);
     assert!(done.unfinished.is_some());
     assert_eq!(replica.rows().await, [1, 2]);
@@ -92,9 +118,42 @@ async fn a_torn_relay_log_gives_what_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_salvage_after_replication_started_is_refused() {
+async fn a_salvage_while_replication_runs_is_refused() {
     let mut cluster = Cluster::of(2).await;
-    let layout = cluster.nodes[1].layout.clone();
-    let error = salvage(cluster.nodes[1].session(), &layout, LIMIT).await.unwrap_err();
-    assert!(matches!(error, ActError::TooLateToSalvage));
+    let error = salvage(cluster.nodes[1].session(), LIMIT).await.unwrap_err();
+    assert!(matches!(error, ActError::StillReplicating));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_replica_cannot_be_attached_over_its_relay_logs() {
+    let mut cluster = Cluster::of(2).await;
+    cluster.nodes[1]
+        .admin()
+        .await
+        .query_drop("STOP SLAVE SQL_THREAD")
+        .await
+        .unwrap();
+    cluster.nodes[0]
+        .app()
+        .await
+        .query_drop("INSERT INTO app.t VALUES (1)")
+        .await
+        .unwrap();
+    cluster.nodes[1].kill().await;
+    cluster.nodes[1].start().await;
+    let error = repoint(cluster.nodes[1].session(), &Backlog::Refuse, LIMIT)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ActError::Unapplied { .. }), "{error}");
+    // The caller may go on if somebody else holds it.
+    let elsewhere = cluster.nodes[0].facts().await;
+    repoint(
+        cluster.nodes[1].session(),
+        &Backlog::CoveredBy(elsewhere.binlog_pos.clone()),
+        LIMIT,
+    )
+    .await
+    .unwrap();
+    cluster.nodes[1].caught_up(&elsewhere).await;
+    assert_eq!(cluster.nodes[1].rows().await, [1]);
 }

@@ -26,7 +26,12 @@ pub(crate) fn binaries() -> Binaries {
 
 pub(crate) fn secrets() -> Secrets {
     let password = |text: &str| Password::new(text, "test").unwrap();
-    Secrets::with_passwords(password("agent-secret"), password("repl-secret"), password("admin-secret"), password("app-secret"))
+    Secrets::with_passwords(
+        password("agent-secret"),
+        password("repl-secret"),
+        password("admin-secret"),
+        password("app-secret"),
+    )
 }
 
 pub(crate) fn identity(node: &str, server_id: u32) -> Identity {
@@ -39,7 +44,12 @@ pub(crate) fn identity(node: &str, server_id: u32) -> Identity {
 }
 
 pub(crate) fn spec(datadir: &Path, node: &str, server_id: u32) -> InstallSpec {
-    InstallSpec { datadir: datadir.to_owned(), identity: identity(node, server_id), secrets: secrets(), run_as: None }
+    InstallSpec {
+        datadir: datadir.to_owned(),
+        identity: identity(node, server_id),
+        secrets: secrets(),
+        run_as: None,
+    }
 }
 
 /// A data directory initialised once for the whole test binary.
@@ -50,8 +60,13 @@ pub(crate) fn template() -> &'static Path {
         let spec = spec(&dir.path().join("data"), "template", 1);
         // A runtime of its own on a thread of its own: the first caller is inside a test's runtime.
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(timed("initialise the template", prepare(&binaries(), &spec, LIMIT))).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime
+                .block_on(timed("initialise the template", prepare(&binaries(), &spec, LIMIT)))
+                .unwrap();
         })
         .join()
         .unwrap();
@@ -76,5 +91,8 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl 
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(tokio::time::timeout(LIMIT, waiting).await.is_ok(), "never came true: {what}");
+    assert!(
+        tokio::time::timeout(LIMIT, waiting).await.is_ok(),
+        "never came true: {what}"
+    );
 }

@@ -31,10 +31,27 @@ impl Node {
         let home = TempDir::new().unwrap();
         let layout = Layout::below(home.path());
         clone_initialised(template(), &spec(&layout.datadir(), name, server_id)).unwrap();
-        let tuning = Tuning { buffer_pool_mib: 16, ..Tuning::lab() };
-        let config = ServerConfig { layout: layout.clone(), server_id, report_host: name.to_owned(), tuning, include: None };
+        let tuning = Tuning {
+            buffer_pool_mib: 16,
+            ..Tuning::lab()
+        };
+        let config = ServerConfig {
+            layout: layout.clone(),
+            server_id,
+            report_host: name.to_owned(),
+            tuning,
+            include: None,
+        };
         let connector = Connector::new(layout.socket(), &secrets().agent);
-        Self { name: name.to_owned(), layout, connector, config, session: None, server: None, _home: home }
+        Self {
+            name: name.to_owned(),
+            layout,
+            connector,
+            config,
+            session: None,
+            server: None,
+            _home: home,
+        }
     }
 
     pub(crate) async fn started(name: &str, server_id: u32) -> Self {
@@ -44,7 +61,11 @@ impl Node {
     }
 
     pub(crate) fn launch(&self) -> Launch {
-        Launch { binaries: binaries(), layout: self.layout.clone(), run_as: None }
+        Launch {
+            binaries: binaries(),
+            layout: self.layout.clone(),
+            run_as: None,
+        }
     }
 
     pub(crate) async fn start(&mut self) {
@@ -62,7 +83,12 @@ impl Node {
 
     pub(crate) async fn kill(&mut self) {
         let server = self.server.take().unwrap();
-        timed(&format!("{}: SIGKILL to reaped", self.name), server.kill_and_wait(LIMIT)).await.unwrap();
+        timed(
+            &format!("{}: SIGKILL to reaped", self.name),
+            server.kill_and_wait(LIMIT),
+        )
+        .await
+        .unwrap();
         self.session = None;
     }
 
@@ -102,22 +128,43 @@ impl Node {
     }
 
     pub(crate) async fn follow(&mut self, relay: &Relay) {
-        let source = Source { host: "127.0.0.1".to_owned(), port: relay.port, account: secrets().replication };
+        let source = Source {
+            host: "127.0.0.1".to_owned(),
+            port: relay.port,
+            account: secrets().replication,
+        };
         let what = format!("{}: attach", self.name);
-        timed(&what, attach(self.session(), &source, &Backlog::Refuse, LIMIT)).await.unwrap();
+        timed(&what, attach(self.session(), &source, &Backlog::Refuse, LIMIT))
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn promote(&mut self, epoch: u64) -> Gtid {
         let name = self.name.clone();
-        timed(&format!("{name}: arm"), arm(self.session(), LIMIT)).await.unwrap();
+        timed(&format!("{name}: arm"), arm(self.session(), LIMIT))
+            .await
+            .unwrap();
         self.epoch_row(epoch, LIMIT).await.unwrap()
     }
 
-    pub(crate) async fn epoch_row(&mut self, epoch: u64, limit: Duration) -> Result<Gtid, quorate_mariadb::act::ActError> {
+    pub(crate) async fn epoch_row(
+        &mut self,
+        epoch: u64,
+        limit: Duration,
+    ) -> Result<Gtid, quorate_mariadb::act::ActError> {
         let name = self.name.clone();
         let previous = self.facts().await.binlog_pos;
-        let row = EpochRow { epoch: Epoch(epoch), operation: "op".into(), node: name.as_str().into(), previous };
-        timed(&format!("{name}: epoch row"), write_epoch_row(self.session(), &row, limit)).await
+        let row = EpochRow {
+            epoch: Epoch(epoch),
+            operation: "op".into(),
+            node: name.as_str().into(),
+            previous,
+        };
+        timed(
+            &format!("{name}: epoch row"),
+            write_epoch_row(self.session(), &row, limit),
+        )
+        .await
     }
 
     pub(crate) async fn open(&mut self) {
@@ -159,7 +206,9 @@ impl Cluster {
         nodes[0].open().await;
         let mut app = nodes[0].app().await;
         app.query_drop("CREATE DATABASE app").await.unwrap();
-        app.query_drop("CREATE TABLE app.t (id BIGINT UNSIGNED PRIMARY KEY)").await.unwrap();
+        app.query_drop("CREATE TABLE app.t (id BIGINT UNSIGNED PRIMARY KEY)")
+            .await
+            .unwrap();
         let facts = nodes[0].facts().await;
         for node in &mut nodes[1..] {
             node.caught_up(&facts).await;
@@ -174,7 +223,9 @@ impl Cluster {
             .spawn(async move { app.query_drop(format!("INSERT INTO app.t VALUES ({id})")).await });
         let node = &self.nodes[0];
         until("the commit waits", || async {
-            let rows: Vec<(String, u64)> = node.query("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_wait_sessions'").await;
+            let rows: Vec<(String, u64)> = node
+                .query("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_wait_sessions'")
+                .await;
             rows.iter().any(|(_, waiting)| *waiting > 0)
         })
         .await;

@@ -20,7 +20,10 @@ impl Relay {
         let port = listener.local_addr().unwrap().port();
         let cut = CancellationToken::new();
         TaskTracker::new().spawn(serve(listener, socket.to_owned(), cut.clone()));
-        Self { port, _guard: cut.drop_guard() }
+        Self {
+            port,
+            _guard: cut.drop_guard(),
+        }
     }
 }
 
