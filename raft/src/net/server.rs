@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, Server as AxumServer};
 use openraft::Snapshot;
+use openraft::raft::AppendEntriesRequest;
 use rustls::pki_types::ServerName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +30,7 @@ use super::wire::{
 use crate::config::{APPEND_BYTES_MAX, COMMAND_BYTES_MAX};
 use crate::formation;
 use crate::node::Inner;
-use crate::types::Raft;
+use crate::types::{Raft, TypeConfig};
 
 /// Largest body of any call but a snapshot: one append, cut after its first too large entry, and room for its frame.
 const BODY_BYTES_MAX: usize = APPEND_BYTES_MAX + 2 * COMMAND_BYTES_MAX;
@@ -188,7 +189,9 @@ async fn append(
     State(inner): State<Arc<Inner>>,
     body: Bytes,
 ) -> Answer<impl Serialize> {
-    answer(raft(&inner)?.append_entries(decode(&body)?).await)
+    let request: AppendEntriesRequest<TypeConfig> = decode(&body)?;
+    inner.hear(request.vote.leader_id.voted_for);
+    answer(raft(&inner)?.append_entries(request).await)
 }
 
 async fn vote(State(inner): State<Arc<Inner>>, body: Bytes) -> Answer<impl Serialize> {

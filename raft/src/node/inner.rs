@@ -1,11 +1,12 @@
 //! What the handle, the listener and formation share.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +19,9 @@ use crate::machine::Applied;
 use crate::net::{ErrorCode, FormRequest, Peers, Phase, StatusAnswer, WireError};
 use crate::node::StartError;
 use crate::types::{Member, Raft, RaftId};
+
+/// A leader that has been silent for so many election timeouts is not named any more.
+const SILENCE_ELECTIONS: u32 = 2;
 
 /// One node.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub(crate) struct Inner {
     pub(super) applied: watch::Sender<Applied>,
     pub(super) leadership: watch::Sender<Leadership>,
     pub(super) asks: mpsc::Sender<Ask>,
+    /// The last leader that sent something, and when.
+    pub(super) heard: Mutex<Option<(RaftId, Instant)>>,
 }
 
 /// openraft, once this node has a log.
@@ -87,11 +93,28 @@ impl Inner {
         Ok(())
     }
 
-    /// The leader that this node knows of.
+    /// Notes that a leader sent something.
+    pub(crate) fn hear(&self, leader: RaftId) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, Instant::now()));
+    }
+
+    /// Whether `leader` is this node or sent something not long ago. openraft names the leader of the last term that it
+    /// knows even if that one has been silent for hours: with Pre-Vote, silence does not end a term.
+    pub(super) fn is_heard(&self, leader: RaftId) -> bool {
+        if self.identity().is_some_and(|me| me.node_id == leader) {
+            return true;
+        }
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.is_some_and(|(from, at)| {
+            from == leader && at.elapsed() < self.config.profile.election_max() * SILENCE_ELECTIONS
+        })
+    }
+
+    /// The leader that this node knows of and hears.
     pub(crate) fn leader(&self) -> Option<(RaftId, Member)> {
         let metrics = self.raft()?.metrics();
         let metrics = metrics.borrow_watched();
-        let id = metrics.current_leader?;
+        let id = metrics.current_leader.filter(|id| self.is_heard(*id))?;
         let member = metrics.membership_config.membership().get_node(&id)?;
         Some((id, member.clone()))
     }

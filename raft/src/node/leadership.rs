@@ -5,7 +5,7 @@ use std::sync::Arc;
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::inner::Inner;
 use crate::types::{Raft, RaftId};
@@ -34,7 +34,7 @@ pub struct Leadership {
     pub role: Role,
     /// The term.
     pub term: u64,
-    /// Who leads the term, if known.
+    /// Who leads the term, if it is this node or is heard.
     pub leader: Option<RaftId>,
     /// Since when role, term and leader are so.
     pub since: Instant,
@@ -50,7 +50,7 @@ impl Leadership {
         }
     }
 
-    fn read(raft: &Raft) -> Self {
+    fn read(inner: &Inner, raft: &Raft) -> Self {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
         let role = match metrics.state {
@@ -64,7 +64,7 @@ impl Leadership {
         Self {
             role,
             term: metrics.current_term,
-            leader: metrics.current_leader,
+            leader: metrics.current_leader.filter(|id| inner.is_heard(*id)),
             since: Instant::now(),
         }
     }
@@ -77,8 +77,10 @@ impl Leadership {
 /// Publishes every change until the node or its Raft stops.
 pub(super) async fn publish(inner: Arc<Inner>, raft: Raft, changes: watch::Sender<Leadership>) {
     let mut metrics = raft.metrics();
+    // Silence makes no metric change; it is looked for.
+    let look_again = inner.config.profile.election_max();
     loop {
-        let now = Leadership::read(&raft);
+        let now = Leadership::read(&inner, &raft);
         let stopped = now.role == Role::Stopped;
         changes.send_if_modified(|last| {
             let changed = !last.same(&now);
@@ -92,6 +94,7 @@ pub(super) async fn publish(inner: Arc<Inner>, raft: Raft, changes: watch::Sende
         }
         tokio::select! {
             () = inner.cancel.cancelled() => return,
+            () = sleep(look_again) => {}
             changed = metrics.changed() => if changed.is_err() {
                 changes.send_modify(|last| last.role = Role::Stopped);
                 return;

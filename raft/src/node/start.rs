@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::ServerName;
@@ -49,6 +49,7 @@ pub(super) async fn start(config: Config, tls: &Tls) -> Result<(Arc<Inner>, Serv
         applied: watch::channel(Applied::default()).0,
         leadership: watch::channel(Leadership::forming()).0,
         asks,
+        heard: Mutex::default(),
         config: config.clone(),
     });
     inner.run_raft().await?;
