@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_model::{Change, Forecast, Moment, Observations, Phase, Plan, State, Task};
+use quorate_model::{Change, Forecast, Moment, NodeId, Observations, Phase, Plan, State, Task};
 
 use super::draft::Draft;
 use super::switchover::{self, Stage};
@@ -55,11 +55,17 @@ pub fn plan(state: &State, seen: &Observations, now: Moment) -> Plan {
 
 /// Agents that have promised more than was ever agreed here prove that this log is not the latest: nothing it says is safe.
 fn lost_memory(view: &View<'_>, draft: &mut Draft) -> bool {
+    let ours = |node: &NodeId| {
+        view.spec.nodes.contains_key(node)
+            || view.state.ack_set.contains_key(node)
+            || view.state.deposed.as_ref() == Some(node)
+    };
     let ahead = view
-        .spec
-        .nodes
-        .keys()
-        .filter_map(|node| view.report(node))
+        .seen
+        .agents
+        .values()
+        .map(|seen| &seen.value)
+        .filter(|report| ours(&report.node))
         .filter(|report| report.promised > view.epoch())
         .max_by_key(|report| report.promised);
     let Some(report) = ahead else {
