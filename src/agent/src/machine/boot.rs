@@ -132,6 +132,7 @@ impl Machine {
             && up.boot == boot
         {
             merge(up, facts, now);
+            self.count_observation();
         }
     }
 

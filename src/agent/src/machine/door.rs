@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_model::{DoorState, LeaseKind, Task};
+use quorate_model::{DoorState, LeaseKind, Moment, NodeId, Task};
 
 use super::server::Role;
 use super::{Door, Effect, Machine, Target};
@@ -12,6 +12,7 @@ impl Machine {
     pub(super) fn sync_ports(&mut self) {
         let door = self.wanted_door();
         if door != self.door {
+            self.note_leaving(&door);
             self.door = door.clone();
             self.out.push(Effect::Door(door));
         }
@@ -19,6 +20,48 @@ impl Machine {
         if relay != self.relay {
             self.relay.clone_from(&relay);
             self.out.push(Effect::Relay(relay));
+        }
+    }
+
+    /// A node whose acknowledgements do not pass any more is reported as able until the server was observed after
+    /// the cut: the binlog position beside a report without it bounds everything that it acknowledged. Of two observations
+    /// that come after the cut at least the second was begun after it.
+    fn note_leaving(&mut self, next: &Door) {
+        let stays = matches!(next.state, DoorState::Replicas { .. } | DoorState::Open { .. });
+        let leaving: BTreeSet<_> = self.door.ackable.difference(&next.ackable).cloned().collect();
+        if !stays {
+            self.leaving = None;
+        } else if !leaving.is_empty() {
+            let earlier = self.leaving.take().map(|(nodes, _)| nodes).unwrap_or_default();
+            self.leaving = Some((&leaving | &earlier, 2));
+        }
+    }
+
+    pub(super) fn count_observation(&mut self) {
+        self.leaving = match self.leaving.take() {
+            Some((nodes, left)) if left > 1 => Some((nodes, left.saturating_sub(1))),
+            Some(_) | None => None,
+        };
+    }
+
+    /// Whose acknowledgements pass, as far as the last observation can vouch for it.
+    pub(super) fn reported_ackable(&self) -> BTreeSet<NodeId> {
+        match &self.leaving {
+            Some((nodes, _)) => &self.door.ackable | nodes,
+            None => self.door.ackable.clone(),
+        }
+    }
+
+    /// Until when clients of a primary may be served. The door looks at it before each piece of data, so that an agent
+    /// that was stopped for a while serves nobody before it has noticed.
+    #[must_use]
+    pub fn clients_until(&self) -> Moment {
+        match self.door.state {
+            DoorState::Open { epoch } => {
+                let lease = self.lease.until().filter(|_| self.lease.holds(epoch, self.now));
+                lease.max(self.asker.until()).unwrap_or(Moment::ZERO)
+            }
+            DoorState::Closed | DoorState::Replicas { .. } | DoorState::ReadOnly { .. } => Moment::ZERO,
         }
     }
 

@@ -93,10 +93,12 @@ impl Machine {
             return;
         };
         self.asker_epoch = epoch;
-        let silent = self
+        let waited = self.now.since(self.order_at);
+        let silence = self
             .lease
             .silence(epoch, self.now)
-            .is_none_or(|silence| silence >= self.settings.failsafe_after);
+            .map_or(waited, |silence| silence.min(waited));
+        let silent = silence >= self.settings.failsafe_after;
         if !silent {
             return;
         }

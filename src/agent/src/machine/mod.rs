@@ -35,6 +35,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_model::{Epoch, Finding, GtidSet, Incarnation, Moment, NodeId, Order, Task};
@@ -96,6 +97,8 @@ pub struct Machine {
     exited: bool,
     /// What the door and the relay were last told.
     door: Door,
+    /// Nodes that were just cut off, and how many observations still count as older than the cut.
+    leaving: Option<(BTreeSet<NodeId>, u8)>,
     relay: Option<Target>,
     reports: Reports,
     now: Moment,
@@ -131,6 +134,7 @@ impl Machine {
             stop_by: None,
             exited: false,
             door: Door::closed(),
+            leaving: None,
             relay: None,
             reports: Reports::default(),
             now,

@@ -70,7 +70,7 @@ impl Machine {
             promised: self.durable.promised,
             fenced: self.fenced(),
             door: door.state,
-            ackable: door.ackable.clone(),
+            ackable: self.reported_ackable(),
             admitted: door.admitted.clone(),
             server: self.server_state(),
             progress: self.progress(),
