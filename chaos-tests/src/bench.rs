@@ -2,12 +2,14 @@
 
 mod door;
 mod faults;
+mod floor;
 mod idle;
 mod report;
 mod supervisors;
 
 pub use door::door_overhead;
 pub use faults::{FaultRun, freezes, kills, switchovers};
+pub use floor::by_hand;
 pub use idle::idle_costs;
 pub use report::{Figure, Report, Unit};
 pub use supervisors::without_supervisors;

@@ -25,8 +25,19 @@ struct Arguments {
     json: Option<PathBuf>,
 }
 
+impl Arguments {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    const fn third(&self) -> u64 {
+        self.rounds.div_ceil(3)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    Floor,
     Kill,
     Freeze,
     Switchover,
@@ -61,8 +72,8 @@ fn main() -> Result<ExitCode> {
 
 /// Fills the report; whether no acknowledged write was lost.
 async fn measure(arguments: &Arguments, binary: &std::path::Path, report: &mut Report) -> Result<bool> {
-    let wants = |part| arguments.only.is_empty() || arguments.only.contains(&part);
-    let third = arguments.rounds.div_ceil(3);
+    let wants = |part| arguments.wants(part);
+    let third = arguments.third();
     let mut clean = true;
     if wants(Part::Size) {
         #[expect(clippy::cast_precision_loss, reason = "file sizes are far below 2^52")]
@@ -71,20 +82,51 @@ async fn measure(arguments: &Arguments, binary: &std::path::Path, report: &mut R
             .figures
             .extend(Figure::of("binary size", Unit::Mebibytes, vec![size], &[("max", 40.0)]));
     }
-    say("booting the lab …");
-    let lab = Lab::up(binary)?;
+    if wants(Part::Floor) {
+        say(&format!("promoting by hand {third} times …"));
+        let gaps = bench::by_hand(third).await?;
+        report.figures.extend(Figure::of_gaps(
+            "by hand: kill, apply, repoint, open, first write",
+            &gaps,
+            &[],
+        ));
+    }
+    if [Part::Idle, Part::Door, Part::Kill, Part::Freeze, Part::Switchover]
+        .into_iter()
+        .any(wants)
+    {
+        say("booting the lab …");
+        let lab = Lab::up(binary)?;
+        clean = on_lab(&lab, arguments, report).await?;
+    }
+    if wants(Part::Supervisors) {
+        say("killing every supervisor …");
+        let lab = Lab::up_with(binary, &["--restart-delay", "never"])?;
+        let gap = bench::without_supervisors(&lab, 3001).await?;
+        report
+            .figures
+            .extend(Figure::of_gaps("longest pause: all supervisors killed", &[gap], &[]));
+    }
+    Ok(clean)
+}
+
+/// The figures that share one lab; whether no acknowledged write was lost.
+async fn on_lab(lab: &Lab, arguments: &Arguments, report: &mut Report) -> Result<bool> {
+    let third = arguments.third();
+    let wants = |part| arguments.wants(part);
+    let mut clean = true;
     if wants(Part::Idle) {
         lab.wait_healthy(std::time::Duration::from_secs(60))?;
         say("watching the idle lab for ten seconds …");
-        report.figures.extend(bench::idle_costs(&lab).await?);
+        report.figures.extend(bench::idle_costs(lab).await?);
     }
     if wants(Part::Door) {
         say("measuring the door …");
-        report.figures.extend(bench::door_overhead(&lab).await?);
+        report.figures.extend(bench::door_overhead(lab).await?);
     }
     if wants(Part::Kill) {
         say(&format!("killing the primary {} times …", arguments.rounds));
-        let run = bench::kills(&lab, arguments.rounds, 1).await?;
+        let run = bench::kills(lab, arguments.rounds, 1).await?;
         clean &= add(
             report,
             "write gap: SIGKILL of the primary",
@@ -94,7 +136,7 @@ async fn measure(arguments: &Arguments, binary: &std::path::Path, report: &mut R
     }
     if wants(Part::Freeze) {
         say(&format!("freezing the primary {third} times …"));
-        let run = bench::freezes(&lab, third, 1001).await?;
+        let run = bench::freezes(lab, third, 1001).await?;
         clean &= add(
             report,
             "write gap: SIGSTOP of agent and server",
@@ -104,17 +146,8 @@ async fn measure(arguments: &Arguments, binary: &std::path::Path, report: &mut R
     }
     if wants(Part::Switchover) {
         say(&format!("switching over {third} times …"));
-        let run = bench::switchovers(&lab, third, 2001).await?;
+        let run = bench::switchovers(lab, third, 2001).await?;
         clean &= add(report, "write gap: switchover", &run, &[("p99", 500.0)]);
-    }
-    drop(lab);
-    if wants(Part::Supervisors) {
-        say("killing every supervisor …");
-        let lab = Lab::up_with(binary, &["--restart-delay", "never"])?;
-        let gap = bench::without_supervisors(&lab, 3001).await?;
-        report
-            .figures
-            .extend(Figure::of_gaps("longest pause: all supervisors killed", &[gap], &[]));
     }
     Ok(clean)
 }
