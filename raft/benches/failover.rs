@@ -45,11 +45,7 @@ struct Row {
 impl Row {
     fn new(name: &'static str, target: &'static str) -> Self {
         let micros = Histogram::new(3).unwrap();
-        Self {
-            name,
-            target,
-            micros,
-        }
+        Self { name, target, micros }
     }
 
     fn record(&mut self, since: Instant) {

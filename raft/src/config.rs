@@ -191,6 +191,8 @@ impl Config {
             removed_leader_step_down: StepDownPolicy::After(150),
             // A granted pre-vote comes from the peer, never from a default: see `net::network`.
             enable_pre_vote: Some(true),
+            // The followers' disks work while the leader's does.
+            broadcast_submitted_on_append: Some(true),
             // A dead peer is back within a heartbeat or two of its return.
             backoff: "20ms 40ms 80ms 160ms".to_owned(),
             allow_log_reversion: Some(false),
@@ -251,10 +253,7 @@ mod tests {
     #[test]
     fn every_profile_gives_valid_raft_settings() {
         for profile in [Profile::Fast, Profile::Balanced, Profile::Tolerant] {
-            let config = Config {
-                profile,
-                ..config()
-            };
+            let config = Config { profile, ..config() };
             config.check().unwrap();
             config.raft().unwrap();
             assert!(profile.rpc_timeout() < profile.election_min());

@@ -18,9 +18,7 @@ const ALIVE_ELECTIONS: u32 = 2;
 /// Gives out an id that was never used: above the first voters' ids by the index of a committed blank entry.
 pub(crate) async fn join(inner: &Inner, request: JoinRequest) -> Result<JoinAnswer, WireError> {
     let raft = inner.leading().map_err(refusal)?;
-    let identity = inner
-        .identity()
-        .ok_or_else(|| refusal(MemberError::NotReady))?;
+    let identity = inner.identity().ok_or_else(|| refusal(MemberError::NotReady))?;
     check_name(inner, &request.member)?;
     let written = timeout(WRITE_TIMEOUT, raft.write_blank())
         .await
@@ -88,12 +86,16 @@ fn check_name(inner: &Inner, member: &Member) -> Result<(), WireError> {
         None => Ok(()),
         Some((id, other)) => Err(WireError::new(
             ErrorCode::NameInUse,
-            format!("`{}` is alive at {} under id {id}; stop one of the two", other.name, other.raft_addr),
+            format!(
+                "`{}` is alive at {} under id {id}; stop one of the two",
+                other.name, other.raft_addr
+            ),
         )),
     }
 }
 
 fn refusal(error: MemberError) -> WireError {
+    let message = error.to_string();
     let code = match &error {
         MemberError::NotLeader { .. } => ErrorCode::NotLeader,
         MemberError::Stopped(_) => ErrorCode::Stopped,
@@ -103,8 +105,8 @@ fn refusal(error: MemberError) -> WireError {
         | MemberError::Refused(_)
         | MemberError::Timeout(_) => ErrorCode::NotReady,
     };
-    let leader = match &error {
-        MemberError::NotLeader { leader } => leader.clone().map(|(_, member)| member),
+    let leader = match error {
+        MemberError::NotLeader { leader } => leader.map(|(_, member)| member),
         MemberError::NotReady
         | MemberError::UnknownId(_)
         | MemberError::NobodyReady
@@ -114,6 +116,6 @@ fn refusal(error: MemberError) -> WireError {
     };
     WireError {
         leader,
-        ..WireError::new(code, error.to_string())
+        ..WireError::new(code, message)
     }
 }

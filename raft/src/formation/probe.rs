@@ -19,17 +19,11 @@ pub(super) struct Survey {
 }
 
 pub(super) async fn survey(inner: &Inner) -> Survey {
-    let others = inner
-        .config
-        .peers
-        .iter()
-        .filter(|peer| peer.name != inner.config.name);
+    let others = inner.config.peers.iter().filter(|peer| peer.name != inner.config.name);
     let asked = others.map(|peer| async move {
         let answer = async {
             let connection = inner.peers.get(&peer.raft_addr, Purpose::Control)?;
-            connection
-                .call(path::STATUS, None, &(), PROBE_TIMEOUT)
-                .await
+            connection.call(path::STATUS, None, &(), PROBE_TIMEOUT).await
         };
         (peer.clone(), answer.await)
     });

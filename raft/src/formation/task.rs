@@ -15,8 +15,7 @@ use super::status::Formation;
 use crate::config::{VOTERS_MAX, hex};
 use crate::identity::Identity;
 use crate::net::{
-    AdmitRequest, CallError, ErrorCode, FormRequest, JoinAnswer, JoinRequest, Phase, Purpose,
-    WireError, path,
+    AdmitRequest, CallError, ErrorCode, FormRequest, JoinAnswer, JoinRequest, Phase, Purpose, WireError, path,
 };
 use crate::node::Inner;
 use crate::types::{Member, RaftId};
@@ -118,9 +117,9 @@ async fn enter(inner: &Arc<Inner>) -> Formation {
 /// Named, but the group was never initialised.
 async fn form_again(inner: &Arc<Inner>, me: &Identity) -> Formation {
     let survey = probe::survey(inner).await;
-    let mine = survey.running().any(|(_, phase)| {
-        matches!(phase, Phase::Running { cluster_id, .. } if *cluster_id == me.cluster_id)
-    });
+    let mine = survey
+        .running()
+        .any(|(_, phase)| matches!(phase, Phase::Running { cluster_id, .. } if *cluster_id == me.cluster_id));
     if mine && is_lowest(inner) {
         return Formation::Refused {
             why: format!(
@@ -145,11 +144,12 @@ async fn form(inner: &Arc<Inner>, survey: &Survey, cluster_id: String) -> Format
     let digest = inner.config.peers_digest();
     let mut waiting_for = survey.obstacles(&digest);
     let voters = inner.config.first_voters();
-    if waiting_for.is_empty() && !is_lowest(inner) {
-        if let Some((_, first)) = voters.first() {
-            let what = "to form the group: all supervisors agree".to_owned();
-            waiting_for.insert(first.name.clone(), what);
-        }
+    if waiting_for.is_empty()
+        && !is_lowest(inner)
+        && let Some((_, first)) = voters.first()
+    {
+        let what = "to form the group: all supervisors agree".to_owned();
+        waiting_for.insert(first.name.clone(), what);
     }
     if !waiting_for.is_empty() {
         return Formation::Waiting { waiting_for };
@@ -162,8 +162,7 @@ async fn form(inner: &Arc<Inner>, survey: &Survey, cluster_id: String) -> Format
             peers_digest: digest.clone(),
         };
         async move {
-            let answer: Result<(), CallError> =
-                call(inner, peer, path::FORM, &request, FORM_TIMEOUT).await;
+            let answer: Result<(), CallError> = call(inner, peer, path::FORM, &request, FORM_TIMEOUT).await;
             (peer.name.clone(), answer)
         }
     });
@@ -178,8 +177,7 @@ async fn form(inner: &Arc<Inner>, survey: &Survey, cluster_id: String) -> Format
     let Some((my_id, _)) = voters.iter().find(|(_, peer)| peer.name == inner.config.name) else {
         return Formation::Starting;
     };
-    if let Err(why) = initialize(inner, &cluster_id, *my_id, voters.iter().cloned().collect()).await
-    {
+    if let Err(why) = initialize(inner, &cluster_id, *my_id, voters.iter().cloned().collect()).await {
         return Formation::Refused { why };
     }
     Formation::Member
@@ -261,14 +259,9 @@ async fn ask_id(inner: &Arc<Inner>, survey: &Survey) -> Formation {
             detail = format!("{} still follows this supervisor's former self", peer.name);
             continue;
         }
-        let request = JoinRequest {
-            member: member.clone(),
-        };
+        let request = JoinRequest { member: member.clone() };
         match call::<_, JoinAnswer>(inner, leader, path::JOIN, &request, JOIN_TIMEOUT).await {
-            Ok(JoinAnswer {
-                cluster_id,
-                node_id,
-            }) => {
+            Ok(JoinAnswer { cluster_id, node_id }) => {
                 return match inner.name_disk(Identity::new(cluster_id, node_id)) {
                     Ok(()) => Formation::Joining {
                         id: Some(node_id),
@@ -298,13 +291,10 @@ async fn ask_admission(inner: &Arc<Inner>, me: &Identity) -> Formation {
         Some((_, leader)) => Some(leader),
         None => {
             let survey = probe::survey(inner).await;
-            let known = survey.running().find_map(|(_, phase)| match phase {
-                Phase::Running {
-                    cluster_id, leader, ..
-                } if *cluster_id == me.cluster_id => leader.clone(),
+            survey.running().find_map(|(_, phase)| match phase {
+                Phase::Running { cluster_id, leader, .. } if *cluster_id == me.cluster_id => leader.clone(),
                 Phase::Running { .. } | Phase::Named { .. } | Phase::Empty => None,
-            });
-            known
+            })
         }
     };
     let Some(leader) = leader else {
@@ -342,11 +332,7 @@ async fn look_for_removal(inner: &Arc<Inner>, me: &Identity) -> Formation {
             members,
             leader,
             ..
-        } => {
-            *cluster_id == me.cluster_id
-                && leader.is_some()
-                && members.iter().all(|(id, _)| *id != me.node_id)
-        }
+        } => *cluster_id == me.cluster_id && leader.is_some() && members.iter().all(|(id, _)| *id != me.node_id),
         Phase::Named { .. } | Phase::Empty => false,
     });
     if removed {
@@ -369,9 +355,7 @@ async fn call<Q: serde::Serialize, A: serde::de::DeserializeOwned>(
 
 fn is_lowest(inner: &Inner) -> bool {
     let voters = inner.config.first_voters();
-    voters
-        .first()
-        .is_some_and(|(_, first)| first.name == inner.config.name)
+    voters.first().is_some_and(|(_, first)| first.name == inner.config.name)
 }
 
 fn source(error: &dyn std::error::Error) -> String {

@@ -5,10 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use redb::{
-    Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend,
-    TableDefinition,
-};
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
 use super::error::{LogError, Position};
 use super::locate;
@@ -51,18 +48,12 @@ impl LogFile {
         Self::opened(opened, path)
     }
 
-    pub(super) fn open_backend(
-        backend: impl StorageBackend,
-        path: &Path,
-    ) -> Result<Self, LogError> {
+    pub(super) fn open_backend(backend: impl StorageBackend, path: &Path) -> Result<Self, LogError> {
         let opened = builder().create_with_backend(backend);
         Self::opened(opened, path)
     }
 
-    fn opened(
-        opened: Result<Database, redb::DatabaseError>,
-        path: &Path,
-    ) -> Result<Self, LogError> {
+    fn opened(opened: Result<Database, redb::DatabaseError>, path: &Path) -> Result<Self, LogError> {
         match opened {
             Ok(database) => Ok(Self {
                 database,
@@ -77,11 +68,7 @@ impl LogFile {
         match self.value::<RaftId>(OWNER)? {
             Some(found) if found != owner => {
                 let (path, expected) = (self.path.clone(), owner);
-                return Err(LogError::Owner {
-                    path,
-                    expected,
-                    found,
-                });
+                return Err(LogError::Owner { path, expected, found });
             }
             Some(_) => {}
             None => {
@@ -118,8 +105,8 @@ impl LogFile {
                 return Err(self.hole(expected_index, index));
             }
             let position = Position::Entry(index);
-            let entry: Entry = record::decode(position, value.value())
-                .map_err(|source| self.damaged_record(position, source))?;
+            let entry: Entry =
+                record::decode(position, value.value()).map_err(|source| self.damaged_record(position, source))?;
             if entry.log_id.index != index {
                 return Err(self.hole(index, entry.log_id.index));
             }
@@ -215,19 +202,13 @@ fn open_error(path: &Path, error: redb::Error) -> LogError {
         return LogError::Open { path, source };
     }
     let bytes = std::fs::read(&path).unwrap_or_default();
-    let place = locate::damaged_record(&bytes)
-        .unwrap_or_else(|| "a page of its index, no record is affected".to_owned());
-    LogError::Pages {
-        path,
-        place,
-        source,
-    }
+    let place =
+        locate::damaged_record(&bytes).unwrap_or_else(|| "a page of its index, no record is affected".to_owned());
+    LogError::Pages { path, place, source }
 }
 
 fn builder() -> Builder {
     let mut builder = Builder::new();
-    builder
-        .set_cache_size(CACHE_BYTES)
-        .set_check_integrity_on_open(true);
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     builder
 }

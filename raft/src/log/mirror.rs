@@ -35,8 +35,7 @@ impl Mirror {
     }
 
     pub(super) fn push(&mut self, entry: Entry, bytes: usize) {
-        self.entries
-            .insert(entry.log_id.index, Held { entry, bytes });
+        self.entries.insert(entry.log_id.index, Held { entry, bytes });
     }
 
     /// Removes everything from `index` on.

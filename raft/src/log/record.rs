@@ -74,10 +74,7 @@ pub(super) fn encode<T: Serialize>(position: Position, body: &T) -> serde_json::
 }
 
 /// Decodes the record found at `position`.
-pub(super) fn decode<T: DeserializeOwned>(
-    position: Position,
-    record: &[u8],
-) -> Result<T, RecordError> {
+pub(super) fn decode<T: DeserializeOwned>(position: Position, record: &[u8]) -> Result<T, RecordError> {
     let json = checked(record)?;
     let head: Head = serde_json::from_slice(json).map_err(RecordError::Decode)?;
     if head.v > VERSION {
@@ -106,11 +103,7 @@ fn checked(record: &[u8]) -> Result<&[u8], RecordError> {
     let computed = crc32fast::hash(json);
     if stored != computed {
         let end = record.len();
-        return Err(RecordError::Checksum {
-            stored,
-            computed,
-            end,
-        });
+        return Err(RecordError::Checksum { stored, computed, end });
     }
     Ok(json)
 }

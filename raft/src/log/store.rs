@@ -6,8 +6,8 @@ use std::ops::RangeBounds;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::OptionalSend;
+use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use redb::StorageBackend;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -48,11 +48,7 @@ impl LogStore {
     ///
     /// # Errors
     /// As [`LogStore::open`].
-    pub fn open_backend(
-        backend: impl StorageBackend,
-        name: &Path,
-        owner: RaftId,
-    ) -> Result<Self, LogError> {
+    pub fn open_backend(backend: impl StorageBackend, name: &Path, owner: RaftId) -> Result<Self, LogError> {
         Self::start(LogFile::open_backend(backend, name)?, owner)
     }
 
@@ -141,8 +137,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
         let record = record::encode(COMMITTED, &committed)?;
         lock(&self.mirror).committed = committed;
-        self.send(vec![Edit::Put(COMMITTED, record)], Done::Lazy)
-            .await
+        self.send(vec![Edit::Put(COMMITTED, record)], Done::Lazy).await
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
@@ -191,11 +186,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             mirror.purged
         };
         let record = record::encode(PURGED, &purged)?;
-        self.durably(vec![
-            Edit::RemoveTo(upto.index),
-            Edit::Put(PURGED, record),
-        ])
-        .await
+        self.durably(vec![Edit::RemoveTo(upto.index), Edit::Put(PURGED, record)])
+            .await
     }
 }
 

@@ -42,23 +42,21 @@ impl std::fmt::Debug for Request {
 }
 
 /// Starts the thread. It ends when every sender is gone, and cancels `closed` once the file is closed.
-pub(super) fn start(
-    file: LogFile,
-    closed: CancellationToken,
-) -> Result<mpsc::Sender<Request>, LogError> {
+pub(super) fn start(file: LogFile, closed: CancellationToken) -> Result<mpsc::Sender<Request>, LogError> {
     let (sender, receiver) = mpsc::channel(QUEUE_MAX);
     thread::Builder::new()
         .name("raft-log".to_owned())
         .spawn(move || {
             let guard = closed.drop_guard();
-            run(file, receiver);
+            run(&file, receiver);
+            drop(file);
             drop(guard);
         })
         .map_err(LogError::Thread)?;
     Ok(sender)
 }
 
-fn run(file: LogFile, mut queue: mpsc::Receiver<Request>) {
+fn run(file: &LogFile, mut queue: mpsc::Receiver<Request>) {
     let mut lazy: Option<Edit> = None;
     let mut failure: Option<Arc<LogError>> = None;
     while let Some(first) = queue.blocking_recv() {

@@ -23,11 +23,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotBody;
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotBody>> {
-        let (meta, state, store) = (
-            self.meta.clone(),
-            Arc::clone(&self.state),
-            self.store.clone(),
-        );
+        let (meta, state, store) = (self.meta.clone(), Arc::clone(&self.state), self.store.clone());
         task::spawn_blocking(move || {
             let snapshot = SnapshotBody::encode(&state)?;
             store.save(&meta, &snapshot)?;

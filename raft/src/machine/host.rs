@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{Stream, StreamExt};
-use openraft::type_config::alias::SnapshotOf;
 use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::type_config::alias::SnapshotOf;
 use openraft::{EntryPayload, OptionalSend, Snapshot};
 use quorate_model::State;
 use tokio::sync::watch;
@@ -52,11 +52,10 @@ impl MachineHost {
             not_understood: Arc::default(),
         };
         if let Some((meta, body)) = host.snapshots.load()? {
-            host.adopt(&meta, &body)
-                .map_err(|error| SnapshotError::Damaged {
-                    path: folder.join("snapshot"),
-                    detail: format!("the state does not decode: {error}"),
-                })?;
+            host.adopt(&meta, &body).map_err(|error| SnapshotError::Damaged {
+                path: folder.join("snapshot"),
+                detail: format!("the state does not decode: {error}"),
+            })?;
         }
         Ok(host)
     }
@@ -158,11 +157,7 @@ impl RaftStateMachine<TypeConfig> for MachineHost {
         }
     }
 
-    async fn install_snapshot(
-        &mut self,
-        meta: &SnapshotMeta,
-        snapshot: SnapshotBody,
-    ) -> io::Result<()> {
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotBody) -> io::Result<()> {
         let (store, owned) = (self.snapshots.clone(), meta.clone());
         let body = snapshot.clone();
         task::spawn_blocking(move || store.save(&owned, &body))
@@ -172,9 +167,7 @@ impl RaftStateMachine<TypeConfig> for MachineHost {
         Ok(())
     }
 
-    async fn get_current_snapshot(
-        &mut self,
-    ) -> io::Result<Option<SnapshotOf<TypeConfig, SnapshotBody>>> {
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf<TypeConfig, SnapshotBody>>> {
         let store = self.snapshots.clone();
         let loaded = task::spawn_blocking(move || store.load())
             .await

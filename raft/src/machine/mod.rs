@@ -12,5 +12,5 @@ mod snapshot;
 
 pub use builder::SnapshotBuilder;
 pub use host::{Applied, MachineHost};
-pub use snapshot::{SnapshotBody, SnapshotError};
 pub(crate) use snapshot::SnapshotHeader;
+pub use snapshot::{SnapshotBody, SnapshotError};

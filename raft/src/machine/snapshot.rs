@@ -96,8 +96,8 @@ impl SnapshotHeader {
     }
 
     pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
-        let header: Self = serde_json::from_slice(line)
-            .map_err(|error| format!("the header in line 1 does not decode: {error}"))?;
+        let header: Self =
+            serde_json::from_slice(line).map_err(|error| format!("the header in line 1 does not decode: {error}"))?;
         if header.format == FORMAT {
             Ok(header)
         } else {

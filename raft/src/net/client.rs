@@ -46,7 +46,7 @@ pub(crate) enum CallError {
     Unreachable { addr: String, cause: String },
     /// The peer refused.
     #[error("{addr} refused: {error}")]
-    Refused { addr: String, error: WireError },
+    Refused { addr: String, error: Box<WireError> },
     /// The answer is not what belongs there.
     #[error("{addr} gave an answer that does not decode: {cause}")]
     Garbled { addr: String, cause: String },
@@ -113,8 +113,7 @@ impl Peers {
         if let Some(peer) = open.get(&key) {
             return Ok(Arc::clone(peer));
         }
-        let (host, port) =
-            split_addr(addr).map_err(|error: ConfigError| unreachable(error.to_string()))?;
+        let (host, port) = split_addr(addr).map_err(|error: ConfigError| unreachable(error.to_string()))?;
         let build = Build {
             tls: self.tls.load_full(),
             host: host.into(),
@@ -235,7 +234,7 @@ impl Peer {
         match serde_json::from_slice(bytes) {
             Ok(error) => Err(CallError::Refused {
                 addr: self.addr.clone(),
-                error,
+                error: Box::new(error),
             }),
             Err(error) => Err(self.garbled(error)),
         }

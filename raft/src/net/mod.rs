@@ -22,5 +22,5 @@ pub(crate) use client::{CallError, Peers, Purpose};
 pub(crate) use network::NetworkFactory;
 pub(crate) use server::{Server, serve};
 pub use tls::Tls;
-pub use wire::{ErrorCode, WireError};
 pub(crate) use wire::{AdmitRequest, FormRequest, JoinAnswer, JoinRequest, Phase, StatusAnswer, path};
+pub use wire::{ErrorCode, WireError};

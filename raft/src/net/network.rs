@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use openraft::errors::{
-    NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
-};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
+    VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::SnapshotOf;
 use openraft::{OptionalSend, RPCTypes};
@@ -94,25 +92,24 @@ impl Network {
         let timeout = timeout.min(self.factory.rpc_timeout);
         let called = async {
             let peer = self.factory.peers.get(&self.addr, self.purpose)?;
-            peer.call(path, Some(&self.target()), request, timeout)
-                .await
+            peer.call(path, Some(&self.target()), request, timeout).await
         };
-        called.await.map_err(|error| self.error(error, action))
+        called.await.map_err(|error| self.error(&error, action))
     }
 
-    fn error(&self, error: CallError, action: RPCTypes) -> RPCError<TypeConfig> {
+    fn error(&self, error: &CallError, action: RPCTypes) -> RPCError<TypeConfig> {
         match error {
             CallError::Timeout { timeout, .. } => RPCError::Timeout(Timeout {
                 action,
                 id: self.factory.me,
                 target: self.target,
-                timeout,
+                timeout: *timeout,
             }),
             CallError::Unreachable { .. } | CallError::Refused { .. } => {
                 tracing::debug!(peer = %self.addr, %error, "call failed");
-                RPCError::Unreachable(Unreachable::new(&error))
+                RPCError::Unreachable(Unreachable::new(error))
             }
-            CallError::Garbled { .. } => RPCError::Network(NetworkError::new(&error)),
+            CallError::Garbled { .. } => RPCError::Network(NetworkError::new(error)),
         }
     }
 }
@@ -132,8 +129,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         } else {
             self.factory.rpc_timeout
         };
-        self.call(path::APPEND, RPCTypes::AppendEntries, &rpc, timeout)
-            .await
+        self.call(path::APPEND, RPCTypes::AppendEntries, &rpc, timeout).await
     }
 
     async fn vote(
@@ -141,8 +137,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.call(path::VOTE, RPCTypes::Vote, &rpc, option.soft_ttl())
-            .await
+        self.call(path::VOTE, RPCTypes::Vote, &rpc, option.soft_ttl()).await
     }
 
     async fn pre_vote(
@@ -150,8 +145,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.call(path::PRE_VOTE, RPCTypes::Vote, &rpc, option.soft_ttl())
-            .await
+        self.call(path::PRE_VOTE, RPCTypes::Vote, &rpc, option.soft_ttl()).await
     }
 
     async fn transfer_leader(
@@ -159,13 +153,8 @@ impl RaftNetworkV2<TypeConfig> for Network {
         rpc: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.call(
-            path::TRANSFER,
-            RPCTypes::TransferLeader,
-            &rpc,
-            option.soft_ttl(),
-        )
-        .await
+        self.call(path::TRANSFER, RPCTypes::TransferLeader, &rpc, option.soft_ttl())
+            .await
     }
 
     async fn full_snapshot(
@@ -186,7 +175,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
             answer = called => {
-                answer.map_err(|error| self.error(error, RPCTypes::InstallSnapshot).into())
+                answer.map_err(|error| self.error(&error, RPCTypes::InstallSnapshot).into())
             }
         }
     }

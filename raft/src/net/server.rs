@@ -24,9 +24,7 @@ use tokio_util::task::TaskTracker;
 use super::acceptor::SupervisorAcceptor;
 use super::snapshot;
 use super::tls::Tls;
-use super::wire::{
-    ErrorCode, HEADER_CLUSTER, HEADER_PROTOCOL, HEADER_TARGET, PROTOCOL, WireError, path,
-};
+use super::wire::{ErrorCode, HEADER_CLUSTER, HEADER_PROTOCOL, HEADER_TARGET, PROTOCOL, WireError, path};
 use crate::config::{APPEND_BYTES_MAX, COMMAND_BYTES_MAX};
 use crate::formation;
 use crate::node::Inner;
@@ -78,10 +76,7 @@ pub(crate) fn serve(
             tracing::debug!(?peer, %error, "connection refused");
         })
         .http2_only();
-    server
-        .http_builder()
-        .http2()
-        .max_concurrent_streams(STREAMS_MAX);
+    server.http_builder().http2().max_concurrent_streams(STREAMS_MAX);
     let service = router(Arc::clone(inner)).into_make_service();
     tracker.spawn(async move {
         if let Err(error) = serve_all(server, service).await {
@@ -113,10 +108,7 @@ fn router(inner: Arc<Inner>) -> Router {
             // Bounded while it is read, by its own header.
             post(install).layer(DefaultBodyLimit::disable()),
         )
-        .route_layer(middleware::from_fn_with_state(
-            Arc::clone(&inner),
-            check_target,
-        ));
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&inner), check_target));
     Router::new()
         .route(path::STATUS, post(status))
         .route(path::FORM, post(form))
@@ -149,10 +141,7 @@ async fn check_protocol(request: Request, next: Next) -> Response {
 
 async fn check_target(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let (cluster, node) = (
-        header(headers, HEADER_CLUSTER),
-        header(headers, HEADER_TARGET),
-    );
+    let (cluster, node) = (header(headers, HEADER_CLUSTER), header(headers, HEADER_TARGET));
     match inner.identity() {
         None => WireError::new(ErrorCode::NotReady, "this supervisor has no log yet"),
         Some(me) if me.cluster_id != cluster => WireError::new(
@@ -171,8 +160,7 @@ async fn check_target(State(inner): State<Arc<Inner>>, request: Request, next: N
 type Answer<T> = Result<Json<T>, WireError>;
 
 fn decode<T: DeserializeOwned>(body: &Bytes) -> Result<T, WireError> {
-    serde_json::from_slice(body)
-        .map_err(|error| WireError::new(ErrorCode::BadRequest, format!("the body: {error}")))
+    serde_json::from_slice(body).map_err(|error| WireError::new(ErrorCode::BadRequest, format!("the body: {error}")))
 }
 
 fn answer<T: Serialize, E: std::fmt::Display>(result: Result<T, E>) -> Answer<T> {
@@ -185,10 +173,7 @@ fn raft(inner: &Inner) -> Result<&Raft, WireError> {
         .ok_or_else(|| WireError::new(ErrorCode::NotReady, "this supervisor has no log yet"))
 }
 
-async fn append(
-    State(inner): State<Arc<Inner>>,
-    body: Bytes,
-) -> Answer<impl Serialize> {
+async fn append(State(inner): State<Arc<Inner>>, body: Bytes) -> Answer<impl Serialize> {
     let request: AppendEntriesRequest<TypeConfig> = decode(&body)?;
     inner.hear(request.vote.leader_id.voted_for);
     answer(raft(&inner)?.append_entries(request).await)
@@ -227,13 +212,9 @@ async fn form(State(inner): State<Arc<Inner>>, body: Bytes) -> Answer<()> {
 }
 
 async fn join(State(inner): State<Arc<Inner>>, body: Bytes) -> Answer<impl Serialize> {
-    formation::admission::join(&inner, decode(&body)?)
-        .await
-        .map(Json)
+    formation::admission::join(&inner, decode(&body)?).await.map(Json)
 }
 
 async fn admit(State(inner): State<Arc<Inner>>, body: Bytes) -> Answer<()> {
-    formation::admission::admit(&inner, decode(&body)?)
-        .await
-        .map(Json)
+    formation::admission::admit(&inner, decode(&body)?).await.map(Json)
 }

@@ -16,10 +16,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const LINE_BYTES_MAX: usize = 256 * 1024;
 
 /// The body of a snapshot call.
-pub(super) fn stream_out(
-    header: &SnapshotHeader,
-    body: &SnapshotBody,
-) -> serde_json::Result<reqwest::Body> {
+pub(super) fn stream_out(header: &SnapshotHeader, body: &SnapshotBody) -> serde_json::Result<reqwest::Body> {
     let mut chunks = vec![Bytes::from(header.to_line()?)];
     let mut rest = body.0.clone();
     while !rest.is_empty() {

@@ -87,9 +87,7 @@ impl WireError {
     fn status(&self) -> StatusCode {
         match self.code {
             ErrorCode::WrongProtocol => StatusCode::UPGRADE_REQUIRED,
-            ErrorCode::WrongCluster | ErrorCode::PeersDiffer | ErrorCode::NameInUse => {
-                StatusCode::CONFLICT
-            }
+            ErrorCode::WrongCluster | ErrorCode::PeersDiffer | ErrorCode::NameInUse => StatusCode::CONFLICT,
             ErrorCode::WrongNode | ErrorCode::NotLeader => StatusCode::MISDIRECTED_REQUEST,
             ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
             ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -121,10 +119,7 @@ pub(crate) enum Phase {
     /// Nothing on its disk.
     Empty,
     /// It has an identity but its log is empty.
-    Named {
-        cluster_id: String,
-        node_id: RaftId,
-    },
+    Named { cluster_id: String, node_id: RaftId },
     /// It holds a log.
     Running {
         cluster_id: String,

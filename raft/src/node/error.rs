@@ -87,7 +87,10 @@ pub enum ProposeError {
     #[error("this supervisor has not joined its group yet; try again")]
     NotReady,
     /// Nothing was proposed: too large.
-    #[error("the command has {bytes} bytes, at most {} are allowed", crate::config::COMMAND_BYTES_MAX)]
+    #[error(
+        "the command has {bytes} bytes, at most {} are allowed",
+        crate::config::COMMAND_BYTES_MAX
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,

@@ -58,8 +58,7 @@ impl Node {
     /// [`ProposeError::Unknown`] if it may be committed all the same.
     pub async fn propose(&self, command: &Command) -> Result<(u64, Reply), ProposeError> {
         let raft = self.inner.raft().ok_or(ProposeError::NotReady)?;
-        let proposal =
-            Proposal::new(command).map_err(|error| ProposeError::Encode(error.to_string()))?;
+        let proposal = Proposal::new(command).map_err(|error| ProposeError::Encode(error.to_string()))?;
         let bytes = serde_json::to_vec(&proposal).map_or(usize::MAX, |bytes| bytes.len());
         if bytes > COMMAND_BYTES_MAX {
             return Err(ProposeError::TooLarge { bytes });
@@ -74,11 +73,9 @@ impl Node {
                 Outcome::NotUnderstood(why) => Err(ProposeError::NotUnderstood(why)),
                 Outcome::Internal => Err(unknown("a command was answered as none".to_owned())),
             },
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
-                Err(ProposeError::NotLeader {
-                    leader: to.leader_id.zip(to.leader_node),
-                })
-            }
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Err(ProposeError::NotLeader {
+                leader: to.leader_id.zip(to.leader_node),
+            }),
             Err(RaftError::APIError(error)) => Err(unknown(error.to_string())),
             Err(RaftError::Fatal(fatal)) => Err(ProposeError::Stopped(fatal.to_string())),
         }

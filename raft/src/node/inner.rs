@@ -87,8 +87,7 @@ impl Inner {
         let raft = running.raft.clone();
         if self.slot.set(running).is_ok() {
             let changes = self.leadership.clone();
-            self.tracker
-                .spawn(leadership::publish(Arc::clone(self), raft, changes));
+            self.tracker.spawn(leadership::publish(Arc::clone(self), raft, changes));
         }
         Ok(())
     }

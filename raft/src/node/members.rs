@@ -73,9 +73,7 @@ impl Node {
             None => BTreeSet::new(),
         };
         let members = self.inner.members().into_iter();
-        members
-            .map(|(id, member)| (id, member, voters.contains(&id)))
-            .collect()
+        members.map(|(id, member)| (id, member, voters.contains(&id))).collect()
     }
 
     /// Adds a member that receives the log but does not vote. The id must never have been used before.
@@ -156,11 +154,7 @@ impl Inner {
     }
 
     /// Makes `new` a voter in place of `old`, in one joint change, and forgets `old`.
-    pub(crate) async fn swap_voter(
-        &self,
-        old: &BTreeSet<RaftId>,
-        new: RaftId,
-    ) -> Result<(), MemberError> {
+    pub(crate) async fn swap_voter(&self, old: &BTreeSet<RaftId>, new: RaftId) -> Result<(), MemberError> {
         let raft = self.leading()?;
         let mut voters: BTreeSet<RaftId> = raft.voter_ids().filter(|id| !old.contains(id)).collect();
         voters.insert(new);

@@ -59,9 +59,7 @@ impl Node {
             applied: now.last_applied.map(|id| id.index),
             snapshot: now.snapshot.map(|id| id.index),
             purged: now.purged.map(|id| id.index),
-            matched: matched
-                .map(|(id, matched)| (*id, matched.map(|id| id.index)))
-                .collect(),
+            matched: matched.map(|(id, matched)| (*id, matched.map(|id| id.index))).collect(),
             answered_ms: answered
                 .into_iter()
                 .map(|(id, age)| (id, u64::try_from(age.as_millis()).unwrap_or(u64::MAX)))

@@ -53,11 +53,8 @@ pub(super) async fn start(config: Config, tls: &Tls) -> Result<(Arc<Inner>, Serv
         config: config.clone(),
     });
     inner.run_raft().await?;
-    let server =
-        net::serve(listener, tls, server_name, &inner, &inner.tracker).map_err(listen)?;
-    inner
-        .tracker
-        .spawn(formation::run(Arc::clone(&inner), wishes));
+    let server = net::serve(listener, tls, server_name, &inner, &inner.tracker).map_err(listen)?;
+    inner.tracker.spawn(formation::run(Arc::clone(&inner), wishes));
     Ok((inner, server))
 }
 
@@ -71,9 +68,7 @@ fn open_folder(config: &Config) -> Result<Option<Identity>, StartError> {
     let log = path.join("log");
     match &identity {
         None if log.exists() => Err(StartError::Orphan { path }),
-        Some(identity) if identity.log_created && !log.exists() => {
-            Err(LogError::Missing { path: log }.into())
-        }
+        Some(identity) if identity.log_created && !log.exists() => Err(LogError::Missing { path: log }.into()),
         Some(_) | None => Ok(identity),
     }
 }
@@ -97,9 +92,7 @@ pub(super) async fn run_raft(inner: &Inner, identity: &Identity) -> Result<Runni
         }
         Ok((log, machine))
     });
-    let (log, machine) = opened
-        .await
-        .map_err(|error| StartError::Raft(error.to_string()))??;
+    let (log, machine) = opened.await.map_err(|error| StartError::Raft(error.to_string()))??;
     let network = NetworkFactory {
         me: identity.node_id,
         identity: Arc::clone(&inner.identity),
@@ -107,15 +100,9 @@ pub(super) async fn run_raft(inner: &Inner, identity: &Identity) -> Result<Runni
         rpc_timeout: inner.config.profile.rpc_timeout(),
     };
     let (log_closed, not_understood) = (log.closed(), machine.not_understood());
-    let raft = Raft::new(
-        identity.node_id,
-        Arc::clone(&inner.raft_config),
-        network,
-        log,
-        machine,
-    )
-    .await
-    .map_err(|error| StartError::Raft(error.to_string()))?;
+    let raft = Raft::new(identity.node_id, Arc::clone(&inner.raft_config), network, log, machine)
+        .await
+        .map_err(|error| StartError::Raft(error.to_string()))?;
     Ok(Running {
         raft,
         log_closed,

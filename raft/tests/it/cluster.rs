@@ -15,7 +15,10 @@ fn writes_survive_the_leader_and_a_restart_of_all() {
     let old = lab.leader();
     let follower = (old + 1) % 3;
     let refused = lab.on(follower, lab.node(follower).propose(&note("elsewhere")));
-    let Err(ProposeError::NotLeader { leader: Some((_, leader)) }) = refused else {
+    let Err(ProposeError::NotLeader {
+        leader: Some((_, leader)),
+    }) = refused
+    else {
         panic!("{refused:?}");
     };
     assert_eq!(leader.name, lab.hosts[old].name);
@@ -67,7 +70,10 @@ fn a_minority_commits_nothing_and_says_so() {
     lab.crash((leader + 2) % 3);
     let outcome = lab.on(leader, lab.node(leader).propose(&note("lonely")));
     assert!(
-        matches!(outcome, Err(ProposeError::Unknown { .. } | ProposeError::NotLeader { .. })),
+        matches!(
+            outcome,
+            Err(ProposeError::Unknown { .. } | ProposeError::NotLeader { .. })
+        ),
         "{outcome:?}"
     );
     assert!(lab.keys(leader).is_empty());
@@ -89,7 +95,7 @@ fn no_group_is_formed_until_all_peers_agree() {
     let mut other = lab.config(2);
     other.peers[1].name = "other".to_owned();
     let tls = lab.authority.tls(crate::pki::SUPERVISOR);
-    lab.start_with(2, other, tls).unwrap();
+    lab.start_with(2, &other, &tls).unwrap();
     lab.until("s1 says that the lists differ", |lab| {
         match &*lab.node(0).formation().borrow() {
             Formation::Waiting { waiting_for } => waiting_for.values().any(|why| why.contains("differs")),
@@ -178,5 +184,7 @@ fn a_lagging_node_is_sent_a_snapshot() {
     lab.start(away);
     lab.until_applied(away, last);
     assert_eq!(lab.keys(away).len(), 82);
-    lab.until("it follows", |lab| lab.node(away).leadership().borrow().role == Role::Follower);
+    lab.until("it follows", |lab| {
+        lab.node(away).leadership().borrow().role == Role::Follower
+    });
 }

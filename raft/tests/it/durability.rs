@@ -162,6 +162,20 @@ async fn acknowledged_votes_and_entries_survive_crashes() {
     }
 }
 
+/// The test above can fail: over a disk that lies about syncs, acknowledged data is lost and found missing.
+#[tokio::test]
+async fn a_missing_sync_would_be_noticed() {
+    let mut rng = StdRng::seed_from_u64(3);
+    let disk = Disk::default();
+    close(open(disk.clone())).await;
+    disk.lie();
+    let (acked, attempted) = run_until_death(&disk, &mut rng).await;
+    let mut log = open(Disk::of(disk.dropped()));
+    let found = content(&mut log).await;
+    close(log).await;
+    assert!(found != acked && found != attempted);
+}
+
 /// A file with votes and entries, after a crash (`false`) or a clean stop (`true`), and what it holds.
 async fn sample(clean: bool) -> (Vec<u8>, Content) {
     let mut rng = StdRng::seed_from_u64(7);

@@ -88,15 +88,10 @@ impl Lab {
     pub(crate) fn start(&mut self, host: usize) {
         let tls = self.authority.tls(SUPERVISOR);
         let config = self.config(host);
-        self.start_with(host, config, tls).unwrap();
+        self.start_with(host, &config, &tls).unwrap();
     }
 
-    pub(crate) fn start_with(
-        &mut self,
-        host: usize,
-        config: Config,
-        tls: Tls,
-    ) -> Result<(), StartError> {
+    pub(crate) fn start_with(&mut self, host: usize, config: &Config, tls: &Tls) -> Result<(), StartError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -44,9 +44,15 @@ fn misdirected_and_malformed_calls_get_documented_codes() {
     let target = ("x-quorate-target", id.as_str());
     let mine = ("x-quorate-cluster", cluster);
     let vote = "/raft/v1/vote";
-    let cases: [(&[(&str, &str)], Vec<u8>, u16, &str); 6] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], Vec<u8>, u16, &'a str);
+    let cases: [Case<'_>; 6] = [
         (&[mine, target], vec![], 426, "wrong_protocol"),
-        (&[protocol, ("x-quorate-cluster", "foreign"), target], vec![], 409, "wrong_cluster"),
+        (
+            &[protocol, ("x-quorate-cluster", "foreign"), target],
+            vec![],
+            409,
+            "wrong_cluster",
+        ),
         (&[protocol, mine, ("x-quorate-target", "77")], vec![], 421, "wrong_node"),
         (&[protocol, mine, target], b"{".to_vec(), 400, "bad_request"),
         (&[protocol, mine, target], vec![b' '; 7 << 20], 413, ""),
@@ -85,7 +91,7 @@ fn a_supervisor_with_a_wrong_certificate_takes_no_part() {
     lab.stop(host);
     let agent = lab.authority.tls("quorate-agent");
     let config = lab.config(host);
-    lab.start_with(host, config, agent).unwrap();
+    lab.start_with(host, &config, &agent).unwrap();
     let written = lab.write("one");
     std::thread::sleep(Duration::from_millis(800));
     assert!(lab.node(host).watch_state().borrow().index < Some(written));
@@ -131,10 +137,10 @@ fn a_taken_port_and_half_a_disk_are_refused_with_the_remedy() {
     let folder = lab.hosts[0].data_dir.clone();
     std::fs::rename(folder.join("log"), folder.join("gone")).unwrap();
     let config = lab.config(0);
-    let error = lab.start_with(0, config.clone(), tls.clone()).unwrap_err();
-    assert!(format!("{:?}", error).contains("Missing"), "{error:?}");
+    let error = lab.start_with(0, &config, &tls).unwrap_err();
+    assert!(format!("{error:?}").contains("Missing"), "{error:?}");
     std::fs::rename(folder.join("gone"), folder.join("log")).unwrap();
     std::fs::rename(folder.join("identity.json"), folder.join("gone")).unwrap();
-    let error = lab.start_with(0, config, tls).unwrap_err();
+    let error = lab.start_with(0, &config, &tls).unwrap_err();
     assert!(error.to_string().contains("no identity"), "{error}");
 }
