@@ -132,6 +132,24 @@ impl Machine {
                 .is_some_and(|quorum| now.since(quorum) < self.settings.authority)
     }
 
+    /// Whether this supervisor leads; see [`Machine::may_act`].
+    #[must_use]
+    pub const fn leads(&self) -> bool {
+        self.leading.is_some()
+    }
+
+    /// The Raft term in which this supervisor leads.
+    #[must_use]
+    pub const fn term(&self) -> Option<u64> {
+        self.leading
+    }
+
+    /// What would be planned on what is known here now; for whoever wants to look, follower or leader.
+    #[must_use]
+    pub fn look(&self, now: Moment) -> Plan {
+        quorate_planner::plan(&self.state, &self.seen, now)
+    }
+
     /// The agreed state, as far as it is known here.
     #[must_use]
     pub const fn state(&self) -> &Arc<State> {

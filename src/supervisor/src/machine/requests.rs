@@ -76,6 +76,8 @@ pub enum Done {
 /// What a switchover would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwitchoverPreview {
+    /// The present epoch.
+    pub epoch: Epoch,
     /// Who leads.
     pub from: NodeId,
     /// Who would.
@@ -258,6 +260,7 @@ impl Machine {
             hint: refused.hint,
         })?;
         Ok(SwitchoverPreview {
+            epoch: self.state.epoch,
             from: from.clone(),
             backlog: self.backlog(&to),
             to,
