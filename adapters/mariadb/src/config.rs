@@ -96,6 +96,8 @@ impl ServerConfig {
         let tuning = &self.tuning;
         vec![
             ("datadir", path(&self.layout.datadir())),
+            // Not the shared temporary folder: every starting server deletes the temporary tables it finds there.
+            ("tmpdir", path(&self.layout.datadir())),
             ("socket", path(self.layout.socket())),
             ("pid_file", path(&self.layout.pid_file())),
             ("log_error", path(&self.layout.error_log())),

@@ -23,7 +23,7 @@ const SERVER_ARGUMENTS: [&str; 5] = [
     "--skip-name-resolve",
 ];
 
-/// System tables.
+/// System tables. Not in the shared temporary folder: every starting server deletes the temporary tables it finds there.
 pub(super) async fn install_db(
     binaries: &Binaries,
     spec: &InstallSpec,
@@ -34,6 +34,7 @@ pub(super) async fn install_db(
     command
         .arg("--no-defaults")
         .arg(format!("--datadir={}", building.display()))
+        .arg(format!("--tmpdir={}", building.display()))
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
         .args(SERVER_ARGUMENTS)
         .arg(format!("--user={}", server_user(spec)));
@@ -52,6 +53,7 @@ pub(super) async fn bootstrap(
         .arg("--no-defaults")
         .arg("--bootstrap")
         .arg(format!("--datadir={}", building.display()))
+        .arg(format!("--tmpdir={}", building.display()))
         .args(SERVER_ARGUMENTS)
         .arg(format!("--user={}", server_user(spec)));
     run(
