@@ -79,8 +79,10 @@ fn living<'a>(view: &View<'a>, member: &NodeId) -> Result<&'a ServerFacts, Strin
             "{member} may have held acknowledged writes, but its data directory was replaced"
         ));
     }
+    let facts =
+        facts(report).ok_or_else(|| format!("{member} may hold acknowledged writes and its server does not run"))?;
     if !report.vouch {
         return Err(format!("{member} does not vouch for what it has received"));
     }
-    facts(report).ok_or_else(|| format!("{member} may hold acknowledged writes and its server does not run"))
+    Ok(facts)
 }

@@ -218,7 +218,8 @@ pub(crate) fn safe<'a>(view: &View<'a>, node: &NodeId, ground: &Ground) -> Resul
     let still = revoked(report, view.epoch());
     let follows = matches!(report.progress, Progress::Following { .. }) && report.vouch;
     let may_follow = ground.kind == Kind::Frozen && Some(node) != view.state.deposed.as_ref();
-    if !still && !(may_follow && follows) {
+    let fits = still || (may_follow && follows);
+    if !fits {
         return Err(format!("{node} is not revoked for epoch {} yet", view.epoch()));
     }
     if let Some(gtid) = view.errant(facts).first() {
