@@ -72,6 +72,8 @@ fn main() {
     rows.extend(transfers(&lab, options.transfers, deadline));
     rows.push(crashes(&mut lab, options.crashes, deadline));
     rows.push(writes(&lab));
+    let idle = idle_percent();
+    println!("idle cost of one node: {idle:.2} % of a core, heartbeats included");
     println!(
         "{:<42} {:>4} {:>9} {:>9} {:>9} {:>9}   target",
         "milliseconds", "n", "min", "p50", "p99", "max"
@@ -94,7 +96,7 @@ fn main() {
                     "min_ms": min, "p50_ms": p50, "p99_ms": p99, "max_ms": max})
             })
             .collect();
-        let report = json!({"bench": "raft_failover", "rows": rows});
+        let report = json!({"bench": "raft_failover", "rows": rows, "idle_percent": idle});
         std::fs::write(path, serde_json::to_vec_pretty(&report).unwrap()).unwrap();
     }
 }
@@ -152,6 +154,22 @@ fn writes(lab: &Lab) -> Row {
         row.record(since);
     }
     row
+}
+
+/// CPU time that one of the three nodes takes while nothing is asked of it, in percent of a core.
+fn idle_percent() -> f64 {
+    const SPAN: Duration = Duration::from_secs(5);
+    let before = cpu_ticks();
+    std::thread::sleep(SPAN);
+    // Linux counts 100 ticks a second.
+    (cpu_ticks() - before) / 100.0 / SPAN.as_secs_f64() * 100.0 / 3.0
+}
+
+fn cpu_ticks() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let times = fields.split_whitespace().skip(11).take(2);
+    times.map(|ticks| ticks.parse::<f64>().unwrap()).sum()
 }
 
 /// Commits through whichever of the hosts leads first.

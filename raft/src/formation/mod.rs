@@ -9,7 +9,7 @@
 //! ```
 //!
 //! An id is never used with a second disk: its former promises are on the first. One task does all this and is the only
-//! one that names the disk; see `docs/decisions/` and the Raft reference for why.
+//! one that names the disk.
 
 pub(crate) mod admission;
 mod probe;

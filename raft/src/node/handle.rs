@@ -73,9 +73,12 @@ impl Node {
                 Outcome::NotUnderstood(why) => Err(ProposeError::NotUnderstood(why)),
                 Outcome::Internal => Err(unknown("a command was answered as none".to_owned())),
             },
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Err(ProposeError::NotLeader {
-                leader: to.leader_id.zip(to.leader_node),
-            }),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+                // A leader that no quorum acknowledges names itself; asking it again helps nobody.
+                let leader = to.leader_id.zip(to.leader_node);
+                let leader = leader.filter(|(id, _)| id != raft.node_id());
+                Err(ProposeError::NotLeader { leader })
+            }
             Err(RaftError::APIError(error)) => Err(unknown(error.to_string())),
             Err(RaftError::Fatal(fatal)) => Err(ProposeError::Stopped(fatal.to_string())),
         }

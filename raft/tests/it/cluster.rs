@@ -80,6 +80,20 @@ fn a_minority_commits_nothing_and_says_so() {
 }
 
 #[test]
+fn one_supervisor_alone_is_a_group() {
+    let mut lab = Lab::new();
+    let mut config = lab.config(0);
+    config.peers.truncate(1);
+    let tls = lab.authority.tls(crate::pki::SUPERVISOR);
+    lab.start_with(0, &config, &tls).unwrap();
+    lab.write("one");
+    lab.crash(0);
+    lab.start_with(0, &config, &tls).unwrap();
+    lab.write("two");
+    assert_eq!(lab.keys(0), ["one", "two"]);
+}
+
+#[test]
 fn no_group_is_formed_until_all_peers_agree() {
     let mut lab = Lab::new();
     lab.start(0);
