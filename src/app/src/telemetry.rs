@@ -24,7 +24,7 @@ pub(crate) struct LogOptions {
     #[arg(
         long,
         env = "QUORATE_LOG",
-        default_value = "info",
+        default_value = "info,openraft=warn",
         value_name = "FILTER",
         hide_env_values = true
     )]

@@ -38,7 +38,7 @@ pub(super) fn run(console: Console, options: &GenOptions, command: Command) -> a
 
 fn openapi() -> anyhow::Result<String> {
     let mut text =
-        serde_json::to_string_pretty(&quorate_supervisor::openapi()).context("encoding the OpenAPI document")?;
+        serde_json::to_string_pretty(&quorate_supervisor::rest::openapi()).context("encoding the OpenAPI document")?;
     text.push('\n');
     Ok(text)
 }
