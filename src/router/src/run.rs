@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_api::clock::Clock;
 use quorate_api::tls::{PeerName, Role, Tls};
-use quorate_model::{Epoch, RouteTable};
+use quorate_model::{Epoch, RouteTable, RouterReport};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -22,7 +23,7 @@ use crate::core::links::{Link, hello};
 use crate::core::listener::Listener;
 use crate::core::machine::Machine;
 use crate::core::metrics::Metrics;
-use crate::core::route::{Access, Routes};
+use crate::core::route::{Access, Route, Routes};
 use crate::core::state_file::StateFile;
 use crate::mysql::door::Visitor;
 use crate::mysql::tunnel::{Tunnel, dials};
@@ -123,28 +124,31 @@ impl Router {
             ro,
             admin,
         } = self;
-        let clock = Clock;
-        let tasks = TaskTracker::new();
-        let stop = CancellationToken::new();
-        let metrics = Arc::new(metrics);
-        let connections = Connections::new();
-        let hold = Arc::new(Hold::new(config.limits.hold_max, config.limits.hold_wait()));
-        let routes = Routes::new(clock.now());
-        let route = routes.subscribe();
-        // One connector for everything that is dialled, so that TLS sessions are resumed.
-        let connector = TlsConnector::from(tls.client());
-
         let (tables, from_links) = mpsc::channel(TABLES_MAX);
         let (reports, latest_report) = watch::channel(None);
         let (to_disk, for_disk) = watch::channel(None);
         let (written, on_disk) = watch::channel(Epoch::ZERO);
+        let routes = Routes::new(Clock.now());
+        let parts = Parts {
+            clock: Clock,
+            metrics: Arc::new(metrics),
+            connections: Connections::new(),
+            hold: Arc::new(Hold::new(config.limits.hold_max, config.limits.hold_wait())),
+            route: routes.subscribe(),
+            connector: TlsConnector::from(tls.client()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            clients: TaskTracker::new(),
+            stopping: shutdown.clone(),
+            stopped: CancellationToken::new(),
+        };
         let mut driver = Driver {
             machine: Machine::new(config.router.clone(), config.cluster.clone()),
-            clock,
-            connections: connections.clone(),
-            hold: hold.clone(),
+            clock: parts.clock,
+            connections: parts.connections.clone(),
+            hold: parts.hold.clone(),
             routes,
-            metrics: metrics.clone(),
+            metrics: parts.metrics.clone(),
             reports,
             to_disk,
         };
@@ -154,55 +158,99 @@ impl Router {
         }
         let inputs = Inputs {
             tables: from_links,
-            drained: connections.drained(),
+            drained: parts.connections.drained(),
             on_disk,
         };
+        let (tasks, stop) = (&parts.tasks, &parts.stop);
         tasks.spawn(driver.run(inputs, stop.clone()));
-        tasks.spawn(write_tables(file, for_disk, written, metrics.clone(), stop.clone()));
+        tasks.spawn(write_tables(
+            file,
+            for_disk,
+            written,
+            parts.metrics.clone(),
+            stop.clone(),
+        ));
         tasks.spawn(certificates::keep_fresh(tls, stop.clone()));
-        for (supervisor, address) in config.supervisors {
-            let link = Link {
-                supervisor,
-                address,
-                hello: hello(&config.cluster, &config.router),
-                tls: connector.clone(),
-                tables: tables.clone(),
-                reports: latest_report.clone(),
-                metrics: metrics.clone(),
-            };
-            tasks.spawn(link.run(stop.clone()));
-        }
+        parts.start_links(&config, &tables, &latest_report);
         if let Some(socket) = admin {
-            let admin = Admin {
-                routes: route.clone(),
-                metrics: metrics.clone(),
-                clock,
-            };
-            tasks.spawn(admin.run(socket, stop.clone()));
+            let (routes, metrics) = (parts.route.clone(), parts.metrics.clone());
+            tasks.spawn(
+                Admin {
+                    routes,
+                    metrics,
+                    clock: parts.clock,
+                }
+                .run(socket, stop.clone()),
+            );
         }
+        parts.start_mysql(&config, rw, ro);
 
+        shutdown.cancelled().await;
+        parts.end(config.limits.drain()).await;
+    }
+}
+
+/// What the tasks share.
+struct Parts {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    connections: Arc<Connections>,
+    hold: Arc<Hold>,
+    route: watch::Receiver<Route>,
+    /// One for everything that is dialled, so that TLS sessions are resumed.
+    connector: TlsConnector,
+    /// Everything but clients, until `stop`.
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Clients: no new ones from `stopping` on, none at all from `stopped` on.
+    clients: TaskTracker,
+    stopping: CancellationToken,
+    stopped: CancellationToken,
+}
+
+impl Parts {
+    fn start_links(
+        &self,
+        config: &Config,
+        tables: &mpsc::Sender<RouteTable>,
+        reports: &watch::Receiver<Option<RouterReport>>,
+    ) {
+        for (supervisor, address) in &config.supervisors {
+            let link = Link {
+                supervisor: supervisor.clone(),
+                address: address.clone(),
+                hello: hello(&config.cluster, &config.router),
+                tls: self.connector.clone(),
+                tables: tables.clone(),
+                reports: reports.clone(),
+                metrics: self.metrics.clone(),
+            };
+            self.tasks.spawn(link.run(self.stop.clone()));
+        }
+    }
+
+    fn start_mysql(&self, config: &Config, rw: TcpListener, ro: TcpListener) {
         let visitor = Arc::new(Visitor {
-            cluster: config.cluster,
-            router: config.router,
-            tls: connector,
+            cluster: config.cluster.clone(),
+            router: config.router.clone(),
+            tls: self.connector.clone(),
             patience: config.limits.dial_timeout(),
         });
-        let (clients, stopped) = (TaskTracker::new(), CancellationToken::new());
         let room = Arc::new(Semaphore::new(config.limits.max_connections));
         let balance = Arc::new(Balance::default());
         for (name, socket, access) in [("rw", rw, Access::Write), ("ro", ro, Access::Read)] {
             let tunnel = Arc::new(Tunnel {
                 access,
                 visitor: visitor.clone(),
-                routes: route.clone(),
-                connections: connections.clone(),
+                routes: self.route.clone(),
+                connections: self.connections.clone(),
                 balance: balance.clone(),
-                hold: hold.clone(),
-                metrics: metrics.clone(),
-                clock,
+                hold: self.hold.clone(),
+                metrics: self.metrics.clone(),
+                clock: self.clock,
                 dials: dials(),
-                stopping: shutdown.clone(),
-                stopped: stopped.clone(),
+                stopping: self.stopping.clone(),
+                stopped: self.stopped.clone(),
                 max_connections: config.limits.max_connections,
             });
             let listener = Listener {
@@ -211,25 +259,25 @@ impl Router {
                 room: room.clone(),
             };
             let serve = move |client, slot| tunnel.clone().serve(client, slot);
-            tasks.spawn(listener.run(clients.clone(), shutdown.clone(), serve));
+            self.tasks
+                .spawn(listener.run(self.clients.clone(), self.stopping.clone(), serve));
         }
+    }
 
-        shutdown.cancelled().await;
-        clients.close();
-        if tokio::time::timeout(config.limits.drain(), clients.wait())
-            .await
-            .is_err()
-        {
+    /// Supervisors hear of this router until its last client is gone.
+    async fn end(self, drain: Duration) {
+        self.clients.close();
+        if tokio::time::timeout(drain, self.clients.wait()).await.is_err() {
             tracing::info!(
-                connections = connections.count(),
+                connections = self.connections.count(),
                 "drain time is over; closing what is left"
             );
         }
-        stopped.cancel();
-        clients.wait().await;
-        stop.cancel();
-        tasks.close();
-        tasks.wait().await;
+        self.stopped.cancel();
+        self.clients.wait().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 

@@ -1,0 +1,10 @@
+//! The router between real sockets: supervisors and doors of the tests, a real `mariadbd` and its real client.
+
+mod door;
+mod epochs;
+mod limits;
+mod mariadb;
+mod reads;
+mod start;
+mod supervisor;
+mod world;
