@@ -15,6 +15,8 @@ use crate::machine::Event;
 
 /// Pause before leadership is proven again.
 const PROOF_PAUSE: Duration = Duration::from_millis(20);
+/// A quorum of several voters is heard of more often than this.
+const ALONE_AFTER: Duration = Duration::from_millis(300);
 
 impl Core {
     pub(super) fn leadership(&mut self, now: Leadership) -> Result<(), Error> {
@@ -48,11 +50,27 @@ impl Core {
     }
 
     pub(super) fn quorum(&mut self) {
-        if self.machine.leads()
-            && let Some(age) = self.node.quorum_acked_age()
-        {
+        if !self.machine.leads() {
+            return;
+        }
+        let age = match self.node.quorum_acked_age() {
+            Some(age) if age < ALONE_AFTER => Some(age),
+            // A single voter is its own quorum, and Raft has nobody to ask.
+            age => {
+                if self.is_only_voter() {
+                    Some(Duration::ZERO)
+                } else {
+                    age
+                }
+            }
+        };
+        if let Some(age) = age {
             self.feed(Event::QuorumAcked { age });
         }
+    }
+
+    fn is_only_voter(&self) -> bool {
+        self.node.members().iter().filter(|(_, _, votes)| *votes).count() == 1
     }
 
     pub(super) fn applied(&mut self, state: Arc<State>) -> Result<(), Error> {
