@@ -45,6 +45,7 @@ fn read(path: &Path) -> Result<String, Problem> {
 }
 
 /// A failed call, with what to do next and the right exit code.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(crate) fn problem(error: ClientError) -> anyhow::Error {
     let problem = match &error {
         ClientError::NoSupervisor => Problem::usage(

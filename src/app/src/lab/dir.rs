@@ -121,6 +121,11 @@ impl LabDir {
         self.0.join("log").join(format!("{id}.log"))
     }
 
+    /// A server's error log.
+    pub(crate) fn server_log(&self, id: &str) -> PathBuf {
+        self.data(id).join("mariadbd.log")
+    }
+
     /// Where the runner takes requests.
     pub(crate) fn control(&self) -> PathBuf {
         self.0.join("run").join("runner.sock")

@@ -147,6 +147,17 @@ impl Inventory {
         self.supervisors.iter().map(|it| it.api.clone()).collect()
     }
 
+    /// Processes that do not run now, servers aside.
+    pub(crate) fn missing(&self) -> Vec<&str> {
+        let supervisors = self.supervisors.iter().map(|it| (&it.id, it.pid));
+        let agents = self.mariadb.iter().map(|it| (&it.id, it.agent_pid));
+        let routers = self.routers.iter().map(|it| (&it.id, it.pid));
+        let all = supervisors.chain(agents).chain(routers);
+        all.filter(|(_, pid)| pid.is_none())
+            .map(|(id, _)| id.as_str())
+            .collect()
+    }
+
     /// Whether its runner is alive.
     pub(crate) fn is_live(&self, dir: &LabDir) -> bool {
         process::is_runner(self.runner_pid, dir)

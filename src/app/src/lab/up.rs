@@ -172,6 +172,9 @@ async fn open(
 }
 
 async fn stage(spec: &LabSpec, inventory: &Inventory) -> String {
+    if let Some(id) = inventory.missing().first() {
+        return format!("{id} is not running; its log says why if this lasts");
+    }
     let servers = inventory.mariadb.iter().filter(|node| node.pid.is_some()).count();
     let wanted = usize::from(spec.mariadb);
     if inventory.mariadb.iter().any(|node| !node.datadir.exists()) {
@@ -185,12 +188,16 @@ async fn stage(spec: &LabSpec, inventory: &Inventory) -> String {
         .unwrap_or_else(|| "waiting for the supervisors to elect a leader".to_owned())
 }
 
+/// The ends of the logs.
 fn explain(console: Console, dir: &LabDir, spec: &LabSpec) {
     let processes = spec.processes().into_iter().map(|(id, _)| id);
-    for id in std::iter::once("runner".to_owned()).chain(processes) {
-        let lines = logs::tail(&dir.log(&id), TAIL_LINES);
+    let mut files = vec![dir.log("runner")];
+    files.extend(processes.map(|id| dir.log(&id)));
+    files.extend(spec.node_ports().into_iter().map(|it| dir.server_log(&it.id)));
+    for file in files {
+        let lines = logs::tail(&file, TAIL_LINES);
         if !lines.is_empty() {
-            console.remark(format_args!("--- {}", dir.log(&id).display()));
+            console.remark(format_args!("--- {}", file.display()));
             lines.into_iter().for_each(|line| console.remark(line));
         }
     }

@@ -48,6 +48,7 @@ impl Console {
     }
 
     /// A line of the result. A reader that went away (`| head`) is no error.
+    #[expect(clippy::unused_self, reason = "whoever prints must hold the console")]
     pub(crate) fn line(self, line: impl Display) {
         let _ = writeln!(io::stdout().lock(), "{line}");
     }
@@ -65,6 +66,7 @@ impl Console {
     }
 
     /// A remark that is no part of the result.
+    #[expect(clippy::unused_self, reason = "whoever prints must hold the console")]
     pub(crate) fn remark(self, remark: impl Display) {
         let _ = writeln!(io::stderr().lock(), "{remark}");
     }

@@ -79,76 +79,87 @@ fn right_ones_pass() {
     }
 }
 
+/// Which role, what is replaced by what, and what must be said about it.
+type Mistake = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+);
+
+const MISTAKES: &[Mistake] = &[
+    (
+        "route",
+        ROUTER,
+        "hold_max: 10",
+        "hold_mux: 10",
+        &["yaml:11:3", "limits", "hold_mux"],
+    ),
+    (
+        "route",
+        ROUTER,
+        "hold_max: 10",
+        "hold_max: many",
+        &["yaml:11:13", "limits.hold_max"],
+    ),
+    (
+        "route",
+        ROUTER,
+        "hold_max: 10",
+        "hold_max: 0",
+        &["yaml:11: limits.hold_max"],
+    ),
+    ("route", ROUTER, "state_file: r1.routes\n", "", &["state_file"]),
+    (
+        "agent",
+        AGENT,
+        "server_id: 11",
+        "server_id: -1",
+        &["yaml:11:14", "server.server_id"],
+    ),
+    (
+        "agent",
+        AGENT,
+        "server_id: 11",
+        "server_id: 0",
+        &["yaml:11: server.server_id"],
+    ),
+    (
+        "agent",
+        AGENT,
+        "  listen: 127.0.0.1:0\nserver",
+        "  listen: 0.0.0.0:0\nserver",
+        &["yaml:8: relay.listen"],
+    ),
+    (
+        "agent",
+        AGENT,
+        "  - address: 127.0.0.1:7001",
+        "  - adress: 127.0.0.1:7001",
+        &["yaml:4", "adress"],
+    ),
+    (
+        "supervise",
+        SUPERVISOR,
+        "  nodes:\n",
+        "  knots:\n",
+        &["yaml:5:3", "cluster", "knots"],
+    ),
+    (
+        "supervise",
+        SUPERVISOR,
+        "id: s1\ncluster",
+        "id: s9\ncluster",
+        &["s9", "peers"],
+    ),
+    ("supervise", SUPERVISOR, "data_dir: data", "data_dir: [", &["yaml:1"]),
+];
+
 #[test]
 fn mistakes_are_named_by_line_and_field() {
     let dir = tempfile::tempdir().unwrap();
-    for (verb, yaml, from, to, wanted) in [
-        (
-            "route",
-            ROUTER,
-            "hold_max: 10",
-            "hold_mux: 10",
-            &["yaml:11:3", "limits", "hold_mux"][..],
-        ),
-        (
-            "route",
-            ROUTER,
-            "hold_max: 10",
-            "hold_max: many",
-            &["yaml:11:13", "limits.hold_max"],
-        ),
-        (
-            "route",
-            ROUTER,
-            "hold_max: 10",
-            "hold_max: 0",
-            &["yaml:11: limits.hold_max"],
-        ),
-        ("route", ROUTER, "state_file: r1.routes\n", "", &["state_file"]),
-        (
-            "agent",
-            AGENT,
-            "server_id: 11",
-            "server_id: -1",
-            &["yaml:11:14", "server.server_id"],
-        ),
-        (
-            "agent",
-            AGENT,
-            "server_id: 11",
-            "server_id: 0",
-            &["yaml:11: server.server_id"],
-        ),
-        (
-            "agent",
-            AGENT,
-            "  listen: 127.0.0.1:0\nserver",
-            "  listen: 0.0.0.0:0\nserver",
-            &["yaml:8: relay.listen"],
-        ),
-        (
-            "agent",
-            AGENT,
-            "  - address: 127.0.0.1:7001",
-            "  - adress: 127.0.0.1:7001",
-            &["yaml:4", "adress"],
-        ),
-        (
-            "supervise",
-            SUPERVISOR,
-            "  nodes:\n",
-            "  knots:\n",
-            &["yaml:5:3", "cluster", "knots"],
-        ),
-        (
-            "supervise",
-            SUPERVISOR,
-            "id: s1\ncluster",
-            "id: s9\ncluster",
-            &["s9", "peers"],
-        ),
-        ("supervise", SUPERVISOR, "data_dir: data", "data_dir: [", &["yaml:1"]),
-    ] {
+    for (verb, yaml, from, to, wanted) in MISTAKES.iter().copied() {
         assert!(yaml.contains(from));
         let (code, err) = check(dir.path(), verb, &yaml.replace(from, to));
         assert_eq!(code, 2, "{verb} {to}: {err}");

@@ -1,5 +1,7 @@
 //! Drives the built binary as a user would.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
+
 mod command_line;
 mod configuration;
 mod generated;
