@@ -27,6 +27,10 @@ pub struct Stopped {
 
 /// Stops the receiving thread and waits until it is in state *No*. *Connecting* is not stopped: it can still attach.
 ///
+/// Cut the tunnel first, so that nobody listens on its port: the stopping replica dials its source to end the stream there,
+/// which takes a second (`rpl_semi_sync_slave_kill_conn_timeout`) when the source is frozen behind an open tunnel, and
+/// a few milliseconds when the connection is refused.
+///
 /// # Errors
 /// [`ActError::StillReceiving`] past the limit, for instance because the relay disk hangs.
 pub async fn stop_receiving(session: &mut Session, limit: Duration) -> Result<Stopped, ActError> {

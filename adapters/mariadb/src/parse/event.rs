@@ -85,7 +85,7 @@ impl EventReader {
             path: path.to_owned(),
             source,
         })?;
-        Self::new(BufReader::with_capacity(256 * 1024, file), path)
+        Self::new(BufReader::with_capacity(64 * 1024, file), path)
     }
 }
 
@@ -125,20 +125,21 @@ impl<R: Read> EventReader<R> {
             return Ok(None);
         }
         let size = le_u32(&bytes, 9).unwrap_or_default();
-        // Zeroes are what a file system shows of a block that was allocated but not written before a power cut.
         if size > EVENT_BYTES_MAX || (size as usize) < HEADER_BYTES {
-            return self.torn(offset);
+            let zeroes = bytes.iter().all(|byte| *byte == 0);
+            return self.torn_or_damaged(offset, zeroes, "its length makes no sense");
         }
         bytes.resize(size as usize, 0);
         if !self.fill(bytes.get_mut(HEADER_BYTES..).unwrap_or_default())? {
-            return self.torn(offset);
+            self.offset = offset;
+            return Ok(None);
         }
         let kind = bytes.get(4).copied().unwrap_or_default();
         if kind == FORMAT_DESCRIPTION {
             self.checksummed = declares_checksums(&bytes);
         }
         let Some(body) = self.body(&bytes) else {
-            return self.torn(offset);
+            return self.torn_or_damaged(offset, true, "its checksum is wrong");
         };
         let server = le_u32(&bytes, 5).unwrap_or_default();
         let kind = interpret(kind, server, body).map_err(|detail| LogError::Damaged {
@@ -171,9 +172,38 @@ impl<R: Read> EventReader<R> {
         good.then(|| covered.get(HEADER_BYTES..)).flatten()
     }
 
-    fn torn(&mut self, offset: u64) -> Result<Option<Event>, LogError> {
-        self.offset = offset;
-        Ok(None)
+    /// A bad event at the very end was being written when the machine stopped, and a block that was allocated but not
+    /// written reads as zeroes. With anything else behind it, a bad event was whole once: what follows cannot be
+    /// passed over in silence.
+    fn torn_or_damaged(
+        &mut self,
+        offset: u64,
+        torn_so_far: bool,
+        detail: &'static str,
+    ) -> Result<Option<Event>, LogError> {
+        let mut rest = [0; 4096];
+        let mut torn = torn_so_far;
+        while torn {
+            match self.input.read(&mut rest) {
+                Ok(0) => {
+                    self.offset = offset;
+                    return Ok(None);
+                }
+                Ok(n) => torn = rest.iter().take(n).all(|byte| *byte == 0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => {
+                    return Err(LogError::Read {
+                        path: self.path.clone(),
+                        source,
+                    });
+                }
+            }
+        }
+        Err(LogError::Damaged {
+            path: self.path.clone(),
+            offset,
+            detail,
+        })
     }
 
     /// Fills the buffer; false at the end of the file.

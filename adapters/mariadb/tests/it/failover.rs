@@ -155,3 +155,28 @@ async fn a_server_that_never_wrote_has_an_empty_binlog() {
     node.kill().await;
     assert_eq!(binlog_end(&node.layout.binlog_index()).unwrap(), GtidSet::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_is_bounded_whatever_became_of_the_primary() {
+    let mut cluster = Cluster::of(3).await;
+    // The tunnel is cut first, as an agent does: nobody listens on the port any more.
+    cluster.relays.remove(0);
+    let m2 = &mut cluster.nodes[1];
+    timed("m2: revoke behind a cut tunnel", stop_receiving(m2.session(), LIMIT))
+        .await
+        .unwrap();
+    // The primary is frozen and the tunnel still open: the worst case.
+    let pid = cluster.nodes[0].server.as_ref().unwrap().pid().to_string();
+    let signal = |name: &str| {
+        let kill = std::process::Command::new("kill").args([name, &pid]).status();
+        assert!(kill.unwrap().success());
+    };
+    signal("-STOP");
+    let stopped = timed(
+        "m3: revoke from a frozen primary",
+        stop_receiving(cluster.nodes[2].session(), LIMIT),
+    )
+    .await;
+    signal("-CONT");
+    assert!(stopped.is_ok());
+}
