@@ -11,6 +11,7 @@
 
 pub mod bench;
 pub mod checkers;
+pub mod invariants;
 pub mod lab;
 pub mod nemesis;
 pub mod workloads;
