@@ -214,7 +214,9 @@ impl Config {
         }
         if !self.relay.listen.ip().is_loopback() {
             let listen = self.relay.listen;
-            found.push(format!("relay.listen: {listen} is not a loopback address; only this node's server may dial it"));
+            found.push(format!(
+                "relay.listen: {listen} is not a loopback address; only this node's server may dial it"
+            ));
         }
         if self.server.server_id == 0 {
             found.push("server.server_id: must not be 0".to_owned());

@@ -9,6 +9,21 @@
 //!                                                        └──► disk: the promise, before anything else; report
 //! ```
 //!
-//! Start with [`machine::Machine`].
+//! Start with [`machine::Machine`], then `shell.rs`, which carries out its effects, and `run.rs`, which puts an agent together.
 
+mod config;
+mod door;
+mod error;
+mod feed;
+mod health;
+mod links;
 pub mod machine;
+mod memory;
+mod run;
+mod server;
+mod shell;
+mod signals;
+
+pub use config::{Config, Door, Metrics, Relay, Server, Sizes, Supervisor, Timing};
+pub use error::{Error, MemoryError};
+pub use run::run;

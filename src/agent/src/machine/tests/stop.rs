@@ -28,7 +28,7 @@ fn a_primary_asks_for_a_handover_and_leaves_when_it_is_fenced() {
     let report = rig
         .log
         .iter()
-        .rposition(|effect| matches!(effect, Effect::Report(report) if report.fenced.0 == 2));
+        .position(|effect| matches!(effect, Effect::Report(report) if report.fenced.0 == 2));
     let exit = rig.log.iter().position(|effect| *effect == Effect::Exit);
     assert!(report.unwrap() < exit.unwrap(), "the fence is told first");
 }
