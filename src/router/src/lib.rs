@@ -18,6 +18,7 @@ mod certificates;
 mod config;
 mod error;
 mod mysql;
+mod parts;
 mod run;
 
 pub use self::config::{Config, Limits, Listen};

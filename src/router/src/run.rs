@@ -1,36 +1,18 @@
-//! The router, put together; the only place where everything is named.
+//! A router's life: check, take the addresses, serve, drain.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use quorate_api::clock::Clock;
 use quorate_api::tls::{PeerName, Role, Tls};
-use quorate_model::{Epoch, RouteTable, RouterReport};
+use quorate_model::RouteTable;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::core::admin::Admin;
-use crate::core::balance::Balance;
-use crate::core::connections::Connections;
-use crate::core::driver::{Driver, Inputs, write_tables};
-use crate::core::hold::Hold;
-use crate::core::links::{Link, hello};
-use crate::core::listener::Listener;
-use crate::core::machine::Machine;
 use crate::core::metrics::Metrics;
-use crate::core::route::{Access, Route, Routes};
 use crate::core::state_file::StateFile;
-use crate::mysql::door::Visitor;
-use crate::mysql::tunnel::{Tunnel, dials};
-use crate::{Config, Error, certificates};
-
-/// Tables not yet taken up; supervisors push few, and the links wait when it is full.
-const TABLES_MAX: usize = 16;
+use crate::parts::Parts;
+use crate::{Config, Error};
 
 /// A router whose addresses are taken, but which serves nobody yet.
 #[derive(Debug)]
@@ -124,160 +106,15 @@ impl Router {
             ro,
             admin,
         } = self;
-        let (tables, from_links) = mpsc::channel(TABLES_MAX);
-        let (reports, latest_report) = watch::channel(None);
-        let (to_disk, for_disk) = watch::channel(None);
-        let (written, on_disk) = watch::channel(Epoch::ZERO);
-        let routes = Routes::new(Clock.now());
-        let parts = Parts {
-            clock: Clock,
-            metrics: Arc::new(metrics),
-            connections: Connections::new(),
-            hold: Arc::new(Hold::new(config.limits.hold_max, config.limits.hold_wait())),
-            route: routes.subscribe(),
-            connector: TlsConnector::from(tls.client()),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            clients: TaskTracker::new(),
-            stopping: shutdown.clone(),
-            stopped: CancellationToken::new(),
-        };
-        let mut driver = Driver {
-            machine: Machine::new(config.router.clone(), config.cluster.clone()),
-            clock: parts.clock,
-            connections: parts.connections.clone(),
-            hold: parts.hold.clone(),
-            routes,
-            metrics: parts.metrics.clone(),
-            reports,
-            to_disk,
-        };
-        if let Some(table) = table {
-            tracing::info!(epoch = %table.epoch, "following the table on disk until a supervisor sends a newer one");
-            driver.restore(table);
-        }
-        let inputs = Inputs {
-            tables: from_links,
-            drained: parts.connections.drained(),
-            on_disk,
-        };
-        let (tasks, stop) = (&parts.tasks, &parts.stop);
-        tasks.spawn(driver.run(inputs, stop.clone()));
-        tasks.spawn(write_tables(
-            file,
-            for_disk,
-            written,
-            parts.metrics.clone(),
-            stop.clone(),
-        ));
-        tasks.spawn(certificates::keep_fresh(tls, stop.clone()));
-        parts.start_links(&config, &tables, &latest_report);
-        if let Some(socket) = admin {
-            let (routes, metrics) = (parts.route.clone(), parts.metrics.clone());
-            tasks.spawn(
-                Admin {
-                    routes,
-                    metrics,
-                    clock: parts.clock,
-                }
-                .run(socket, stop.clone()),
-            );
-        }
+        let (parts, routes) = Parts::new(&config, &tls, metrics, shutdown.clone());
+        parts.start_core(&config, routes, file, table);
         parts.start_mysql(&config, rw, ro);
-
+        if let Some(socket) = admin {
+            parts.start_admin(socket);
+        }
+        parts.start_certificates(tls);
         shutdown.cancelled().await;
         parts.end(config.limits.drain()).await;
-    }
-}
-
-/// What the tasks share.
-struct Parts {
-    clock: Clock,
-    metrics: Arc<Metrics>,
-    connections: Arc<Connections>,
-    hold: Arc<Hold>,
-    route: watch::Receiver<Route>,
-    /// One for everything that is dialled, so that TLS sessions are resumed.
-    connector: TlsConnector,
-    /// Everything but clients, until `stop`.
-    tasks: TaskTracker,
-    stop: CancellationToken,
-    /// Clients: no new ones from `stopping` on, none at all from `stopped` on.
-    clients: TaskTracker,
-    stopping: CancellationToken,
-    stopped: CancellationToken,
-}
-
-impl Parts {
-    fn start_links(
-        &self,
-        config: &Config,
-        tables: &mpsc::Sender<RouteTable>,
-        reports: &watch::Receiver<Option<RouterReport>>,
-    ) {
-        for (supervisor, address) in &config.supervisors {
-            let link = Link {
-                supervisor: supervisor.clone(),
-                address: address.clone(),
-                hello: hello(&config.cluster, &config.router),
-                tls: self.connector.clone(),
-                tables: tables.clone(),
-                reports: reports.clone(),
-                metrics: self.metrics.clone(),
-            };
-            self.tasks.spawn(link.run(self.stop.clone()));
-        }
-    }
-
-    fn start_mysql(&self, config: &Config, rw: TcpListener, ro: TcpListener) {
-        let visitor = Arc::new(Visitor {
-            cluster: config.cluster.clone(),
-            router: config.router.clone(),
-            tls: self.connector.clone(),
-            patience: config.limits.dial_timeout(),
-        });
-        let room = Arc::new(Semaphore::new(config.limits.max_connections));
-        let balance = Arc::new(Balance::default());
-        for (name, socket, access) in [("rw", rw, Access::Write), ("ro", ro, Access::Read)] {
-            let tunnel = Arc::new(Tunnel {
-                access,
-                visitor: visitor.clone(),
-                routes: self.route.clone(),
-                connections: self.connections.clone(),
-                balance: balance.clone(),
-                hold: self.hold.clone(),
-                metrics: self.metrics.clone(),
-                clock: self.clock,
-                dials: dials(),
-                stopping: self.stopping.clone(),
-                stopped: self.stopped.clone(),
-                max_connections: config.limits.max_connections,
-            });
-            let listener = Listener {
-                name,
-                socket,
-                room: room.clone(),
-            };
-            let serve = move |client, slot| tunnel.clone().serve(client, slot);
-            self.tasks
-                .spawn(listener.run(self.clients.clone(), self.stopping.clone(), serve));
-        }
-    }
-
-    /// Supervisors hear of this router until its last client is gone.
-    async fn end(self, drain: Duration) {
-        self.clients.close();
-        if tokio::time::timeout(drain, self.clients.wait()).await.is_err() {
-            tracing::info!(
-                connections = self.connections.count(),
-                "drain time is over; closing what is left"
-            );
-        }
-        self.stopped.cancel();
-        self.clients.wait().await;
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
     }
 }
 

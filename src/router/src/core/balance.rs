@@ -113,8 +113,7 @@ mod tests {
             readable: readable.iter().map(|node| endpoint(node)).collect(),
         };
         routes.replace(table, Moment::ZERO);
-        let route = routes.subscribe().borrow().clone();
-        route
+        routes.subscribe().borrow().clone()
     }
 
     fn names(targets: &[Endpoint]) -> Vec<&str> {

@@ -71,7 +71,7 @@ impl StateFile {
         let draft = self.write_draft(&encode(table)?)?;
         fs::rename(&draft, &self.path)?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
     }
 
     fn write_draft(&self, bytes: &[u8]) -> io::Result<PathBuf> {
