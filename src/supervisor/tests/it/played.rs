@@ -195,23 +195,11 @@ impl Agent {
         let epoch = order.epoch;
         match &order.task {
             Task::Revoke => {
-                if let ServerState::Down { .. } = report.server {
-                    let position = report.final_binlog.clone().unwrap_or_default();
-                    let facts = ServerFacts {
-                        binlog_pos: position.clone(),
-                        binlog_state: position.clone(),
-                        applied: position.clone(),
-                        received: position,
-                        read_only: true,
-                        ..ServerFacts::default()
-                    };
-                    report.server = ServerState::Running {
-                        facts,
-                        age: Duration::ZERO,
-                    };
+                report.fenced = epoch;
+                if down && !boots(report, epoch) {
+                    return;
                 }
                 cut(report);
-                report.fenced = epoch;
                 report.progress = Progress::Revoked { epoch };
             }
             Task::Freeze { .. } => {
@@ -242,6 +230,31 @@ impl Agent {
         }
         self.changed.notify_waiters();
     }
+}
+
+/// A server takes a while to boot: until the order was repeated a few times.
+fn boots(report: &mut AgentReport, epoch: Epoch) -> bool {
+    let asked = match &report.progress {
+        Progress::Busy { doing, .. } => doing.parse().unwrap_or(0),
+        _ => 0,
+    };
+    if asked < 3 {
+        let doing = (asked + 1).to_string();
+        report.progress = Progress::Busy { epoch, doing };
+        return false;
+    }
+    let position = report.final_binlog.clone().unwrap_or_default();
+    let facts = ServerFacts {
+        binlog_pos: position.clone(),
+        binlog_state: position.clone(),
+        applied: position.clone(),
+        received: position,
+        read_only: true,
+        ..ServerFacts::default()
+    };
+    let age = Duration::ZERO;
+    report.server = ServerState::Running { facts, age };
+    true
 }
 
 fn cut(report: &mut AgentReport) {

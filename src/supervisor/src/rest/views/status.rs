@@ -24,7 +24,7 @@ pub(in crate::rest) fn status(machine: &Machine, now: Moment, raft: &RaftView) -
 
 fn cluster(machine: &Machine, now: Moment, raft: &RaftView) -> ClusterStatus {
     let (state, plan) = (machine.state(), machine.look(now));
-    let spec = state.spec.as_ref().unwrap_or(&machine.settings().spec);
+    let spec = state.spec.as_ref().unwrap_or_else(|| &machine.settings().spec);
     let in_phase = now.since(machine.observations().phase_since);
     let supervisors = raft.members.iter().map(|member| SupervisorStatus {
         id: member.id.clone(),
