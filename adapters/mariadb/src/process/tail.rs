@@ -6,6 +6,8 @@ use std::path::Path;
 
 /// How much of the log is looked at.
 const WINDOW_BYTES: u64 = 8 * 1024;
+/// What the server writes first.
+const STARTING: &str = "[Note] Starting MariaDB";
 /// How many lines an error carries.
 const LINES_MAX: usize = 4;
 
@@ -14,7 +16,9 @@ pub(super) fn last_errors(log: &Path) -> String {
     let Ok(text) = window(log) else {
         return "(it cannot be read)".to_owned();
     };
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    // Earlier starts wrote into the same log.
+    let this_start = text.rfind(STARTING).and_then(|at| text.get(at..)).unwrap_or(&text);
+    let lines: Vec<&str> = this_start.lines().filter(|line| !line.trim().is_empty()).collect();
     let errors: Vec<&str> = lines.iter().copied().filter(|line| line.contains("[ERROR]")).collect();
     let chosen = if errors.is_empty() { &lines } else { &errors };
     let from = chosen.len().saturating_sub(LINES_MAX);

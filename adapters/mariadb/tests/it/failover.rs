@@ -7,7 +7,9 @@ use quorate_mariadb::act::{ActError, Events, arm, drain, open_writes, salvage, s
 use quorate_mariadb::parse::groups::binlog_end;
 use quorate_model::{GtidSet, IoThread};
 
-use crate::support::{Cluster, LIMIT, Node, Relay, timed};
+use tokio_util::task::TaskTracker;
+
+use crate::support::{Cluster, LIMIT, Node, Relay, timed, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_are_acknowledged_and_reach_everybody() {
@@ -179,4 +181,32 @@ async fn revoking_is_bounded_whatever_became_of_the_primary() {
     .await;
     signal("-CONT");
     assert!(stopped.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_truncate_says_so() {
+    let mut cluster = Cluster::of(2).await;
+    let mut app = cluster.nodes[0].app().await;
+    app.query_drop("CREATE TABLE app.m (id INT) ENGINE=MyISAM")
+        .await
+        .unwrap();
+    let facts = cluster.nodes[0].facts().await;
+    cluster.nodes[1].caught_up(&facts).await;
+    stop_receiving(cluster.nodes[1].session(), LIMIT).await.unwrap();
+    let first = cluster.unacknowledged(1).await;
+    // What a non-transactional table holds cannot be taken back.
+    let second = TaskTracker::new().spawn(async move { app.query_drop("INSERT INTO app.m VALUES (1)").await });
+    // The second is in the binlog behind the first; it is not even counted as waiting for its acknowledgement yet.
+    let expected = facts.binlog_pos.seq(0).unwrap() + 2;
+    let node = &cluster.nodes[0];
+    until("both are logged", || async {
+        let rows: Vec<String> = node.query("SELECT @@gtid_binlog_pos").await;
+        rows[0].ends_with(&format!("-{expected}"))
+    })
+    .await;
+    cluster.nodes[0].kill().await;
+    assert!(first.await.unwrap().is_err() && second.await.unwrap().is_err());
+    let error = cluster.nodes[0].try_start().await.unwrap_err();
+    println!("{error}");
+    assert!(error.cannot_truncate(), "{error}");
 }
