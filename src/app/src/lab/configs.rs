@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use quorate_agent::config as agent;
+use quorate_agent as agent;
 use quorate_api::tls::TlsFiles;
 use quorate_supervisor::config::{ClusterConfig, ListenConfig, NodeConfig, PeerConfig, PolicyConfig, RaftProfile};
 
