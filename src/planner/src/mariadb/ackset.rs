@@ -202,7 +202,11 @@ fn failure(view: &View<'_>, node: &NodeId) -> Option<String> {
         return Some("it is not declared any more".to_owned());
     }
     if !report.vouch && view.in_phase() > patience {
-        return Some("it does not vouch for what it has received".to_owned());
+        // Nothing to be patient for: what it received is not to be had until it has been salvaged.
+        return Some(match &report.server {
+            ServerState::Running { .. } => "it does not vouch for what it has received".to_owned(),
+            ServerState::Down { .. } | ServerState::Starting => "its server is down".to_owned(),
+        });
     }
     let streamless = view.seen.streamless.get(node).copied().unwrap_or(view.seen.phase_since);
     let without = match report.source_silence {

@@ -174,14 +174,12 @@ fn pristine(view: &View<'_>, grounds: &mut Grounds) {
     let mut evidence = Vec::new();
     for node in view.spec.nodes.keys() {
         match view.report(node) {
-            Some(report) if report.pristine && view.known_directory(report) => {
-                evidence.push(Evidence::new(node, "initialised and never written to"));
-            }
-            Some(_) => grounds.missing.push(format!(
+            Some(report) if facts(report).is_some() && !report.pristine => grounds.missing.push(format!(
                 "{node} has been written to: the first primary starts from nothing"
             )),
+            Some(report) if report.pristine => evidence.push(Evidence::new(node, "initialised and never written to")),
             // It was pristine when the epoch began, and nobody could write since.
-            None => {}
+            Some(_) | None => {}
         }
     }
     if grounds.missing.is_empty() {

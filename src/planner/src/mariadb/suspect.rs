@@ -107,6 +107,9 @@ fn ended(view: &View<'_>, report: &AgentReport) -> Option<String> {
         Progress::Idle => Some("its agent was restarted, and the server with it".to_owned()),
         Progress::Revoked { epoch } => Some(format!("its server was restarted behind the gate (epoch {epoch})")),
         Progress::Following { source, .. } => Some(format!("it replicates from {source}")),
+        Progress::Busy { .. } | Progress::Stuck { .. } if facts(report).is_some_and(|facts| !facts.semi_sync_armed) => {
+            Some("its server is not armed any more: it was restarted behind the gate".to_owned())
+        }
         Progress::Busy { .. }
         | Progress::Stuck { .. }
         | Progress::Frozen { .. }

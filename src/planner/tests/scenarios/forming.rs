@@ -102,3 +102,24 @@ fn a_server_that_is_starting_is_not_untouched_yet() {
     scene.again("m1", |report| report.server = ServerState::Starting);
     assert_eq!(scene.plan().begins(), None);
 }
+
+#[test]
+fn a_node_that_dies_after_the_first_epoch_began_does_not_stop_it() {
+    let mut scene = Scene::forming();
+    scene.step();
+    scene.step();
+    scene.pass(2_100);
+    for name in ["m1", "m2"] {
+        let mut report = gated(name);
+        report.promised = Epoch(1);
+        report.progress = Progress::Revoked { epoch: Epoch(1) };
+        scene.hear(report);
+    }
+    scene.crash("m3");
+    scene.again("m3", |report| report.pristine = false);
+    assert_eq!(
+        scene.plan().elects(),
+        Some(&node("m1")),
+        "a server that is down says nothing about its data"
+    );
+}

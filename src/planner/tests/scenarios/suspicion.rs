@@ -57,6 +57,19 @@ fn a_restarted_server_does_not_lead_on() {
 }
 
 #[test]
+fn a_restart_that_nobody_saw_shows_in_semi_sync() {
+    let mut scene = Scene::open();
+    let stuck = Progress::Stuck {
+        epoch: quorate_model::Epoch(1),
+        why: "not ready".to_owned(),
+    };
+    scene.again("m1", |report| report.progress = stuck);
+    assert_eq!(scene.plan().begins(), None, "stuck, but in its role");
+    scene.facts("m1", |facts| facts.semi_sync_armed = false);
+    assert_eq!(scene.plan().begins(), Some(&Cause::PrimaryDown));
+}
+
+#[test]
 fn a_replaced_directory_does_not_lead_on() {
     let mut scene = Scene::open();
     scene.again("m1", |report| report.incarnation = Incarnation::new("other"));

@@ -145,7 +145,7 @@ fn nobody_wrote(case: &Case<'_>, own: &AgentReport) -> bool {
         .iter()
         .flat_map(|spec| spec.nodes.keys())
         .filter_map(|node| report(case, node))
-        .any(|report| !report.pristine);
+        .any(|report| running(report).is_some() && !report.pristine);
     first && own.pristine && !touched
 }
 
