@@ -44,7 +44,7 @@ pub struct Config {
 pub enum Profile {
     /// Heartbeat 50 ms, election 150–220 ms: quiet machines with fast disks.
     Fast,
-    /// Heartbeat 80 ms, election 250–350 ms: under 0.7 s to a new leader, forgives a stall of 150 ms.
+    /// Heartbeat 80 ms, election 240–310 ms: under 0.7 s to a new leader, forgives a stall of 140 ms.
     #[default]
     Balanced,
     /// Heartbeat 200 ms, election 800–1200 ms: shared machines and slow disks.
@@ -67,7 +67,7 @@ impl Profile {
     pub const fn election_min(self) -> Duration {
         Duration::from_millis(match self {
             Self::Fast => 150,
-            Self::Balanced => 250,
+            Self::Balanced => 240,
             Self::Tolerant => 800,
         })
     }
@@ -77,7 +77,7 @@ impl Profile {
     pub const fn election_max(self) -> Duration {
         Duration::from_millis(match self {
             Self::Fast => 220,
-            Self::Balanced => 350,
+            Self::Balanced => 310,
             Self::Tolerant => 1200,
         })
     }
@@ -86,7 +86,7 @@ impl Profile {
     pub(crate) const fn rpc_timeout(self) -> Duration {
         Duration::from_millis(match self {
             Self::Fast => 110,
-            Self::Balanced => 190,
+            Self::Balanced => 180,
             Self::Tolerant => 600,
         })
     }

@@ -21,6 +21,7 @@
 //!
 //! Start with [`Node`].
 
+mod causes;
 mod config;
 mod formation;
 mod fsio;

@@ -12,6 +12,8 @@
 //! one that names the disk.
 
 pub(crate) mod admission;
+mod founding;
+mod joining;
 mod probe;
 mod status;
 mod task;

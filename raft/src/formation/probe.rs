@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::net::{CallError, Phase, Purpose, StatusAnswer, path};
 use crate::node::Inner;
@@ -11,6 +13,20 @@ use crate::types::Member;
 
 /// A peer that is up answers in milliseconds.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(800);
+
+impl Inner {
+    /// One call to a peer that need not be in the group.
+    pub(super) async fn ask<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        peer: &Member,
+        path: &str,
+        request: &Q,
+        timeout: Duration,
+    ) -> Result<A, CallError> {
+        let connection = self.peers.get(&peer.raft_addr, Purpose::Control)?;
+        connection.call(path, None, request, timeout).await
+    }
+}
 
 /// What the peers said.
 #[derive(Debug)]
@@ -21,11 +37,8 @@ pub(super) struct Survey {
 pub(super) async fn survey(inner: &Inner) -> Survey {
     let others = inner.config.peers.iter().filter(|peer| peer.name != inner.config.name);
     let asked = others.map(|peer| async move {
-        let answer = async {
-            let connection = inner.peers.get(&peer.raft_addr, Purpose::Control)?;
-            connection.call(path::STATUS, None, &(), PROBE_TIMEOUT).await
-        };
-        (peer.clone(), answer.await)
+        let answer = inner.ask(peer, path::STATUS, &(), PROBE_TIMEOUT).await;
+        (peer.clone(), answer)
     });
     Survey {
         answers: join_all(asked).await,

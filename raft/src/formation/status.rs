@@ -1,7 +1,9 @@
 //! How far a node is on its way into the group, in words.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
+use crate::causes::chain;
 use crate::types::RaftId;
 
 /// How far a node is on its way into the group.
@@ -33,4 +35,10 @@ pub enum Formation {
         /// What, and what to do.
         why: String,
     },
+}
+
+impl Formation {
+    pub(super) fn refused(error: &dyn Error) -> Self {
+        Self::Refused { why: chain(error) }
+    }
 }

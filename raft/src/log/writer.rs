@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::LogError;
 use super::file::{COMMITTED, Edit, LogFile};
+use crate::causes::chain;
 use crate::types::TypeConfig;
 
 /// Requests that may wait; beyond it the caller waits.
@@ -110,15 +111,4 @@ impl Done {
             Self::Lazy => {}
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
