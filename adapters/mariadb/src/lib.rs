@@ -29,6 +29,7 @@ pub mod identity;
 pub mod install;
 mod layout;
 mod observe;
+mod owner;
 pub mod parse;
 pub mod probe;
 pub mod process;

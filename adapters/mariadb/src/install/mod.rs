@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::binaries::Binaries;
 use crate::durable;
 use crate::identity::{Identity, IdentityError};
+use crate::owner;
 use crate::secrets::Secrets;
 
 pub(crate) use bootstrap::AGENT_PRIVILEGES;
@@ -155,6 +156,7 @@ fn building_dir(spec: &InstallSpec) -> Result<PathBuf, InstallError> {
         });
     };
     fs::create_dir_all(parent).map_err(failed(parent))?;
+    owner::hand_over(spec.run_as.as_deref(), &[parent]).map_err(failed(parent))?;
     let prefix = format!("{}.new-", name.to_string_lossy());
     for entry in fs::read_dir(parent).map_err(failed(parent))? {
         let entry = entry.map_err(failed(parent))?;

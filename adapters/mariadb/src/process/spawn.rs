@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::{Exit, ProcessError};
 use crate::binaries::Binaries;
 use crate::layout::Layout;
+use crate::owner;
 
 /// How to start the server.
 #[derive(Debug, Clone)]
@@ -59,10 +60,12 @@ pub(super) fn spawn(launch: &Launch) -> Result<Spawned, ProcessError> {
 /// `setpriv` asks the kernel for the parent-death signal and then *becomes* mariadbd. It also switches the user, since a
 /// later switch inside mariadbd would clear that request.
 fn command(launch: &Launch) -> io::Result<Command> {
-    let stderr = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(launch.layout.error_log())?;
+    let layout = &launch.layout;
+    let stderr = OpenOptions::new().create(true).append(true).open(layout.error_log())?;
+    owner::hand_over(
+        launch.run_as.as_deref(),
+        &[layout.home(), &layout.error_log(), &layout.config_file()],
+    )?;
     let mut command = if let Some(setpriv) = &launch.binaries.setpriv {
         let mut command = Command::new(setpriv);
         command.args(["--pdeathsig", "KILL"]);
@@ -74,7 +77,7 @@ fn command(launch: &Launch) -> io::Result<Command> {
     } else {
         Command::new(&launch.binaries.server)
     };
-    command.arg(format!("--defaults-file={}", launch.layout.config_file().display()));
+    command.arg(format!("--defaults-file={}", layout.config_file().display()));
     match &launch.run_as {
         Some(user) => command.arg(format!("--user={user}")),
         None if rustix::process::geteuid().is_root() => command.arg("--user=root"),
@@ -84,7 +87,7 @@ fn command(launch: &Launch) -> io::Result<Command> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(stderr)
-        .current_dir(launch.layout.home());
+        .current_dir(layout.home());
     Ok(command)
 }
 

@@ -3,9 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use quorate_mariadb::process::ProcessError;
+use quorate_mariadb::install::{InstallSpec, prepare};
+use quorate_mariadb::process::{Launch, ProcessError, Server};
+use quorate_mariadb::{Connector, Layout};
+use tempfile::TempDir;
 
-use crate::support::{Node, timed, until};
+use crate::support::{LIMIT, Node, binaries, secrets, spec, timed, until};
 
 /// Not a test: the parent that the next one kills. It is this same program, started again.
 #[tokio::test(flavor = "multi_thread")]
@@ -78,4 +81,33 @@ async fn a_failed_start_quotes_the_servers_own_error() {
         error.to_string().contains("no_such_option") || error.to_string().contains("no-such-option"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_run_by_root_can_run_the_server_as_somebody_else() {
+    if !std::fs::metadata("/proc/self").is_ok_and(|us| std::os::unix::fs::MetadataExt::uid(&us) == 0) {
+        println!("only root can; skipped");
+        return;
+    }
+    let home = TempDir::new().unwrap();
+    let layout = Layout::below(home.path());
+    let run_as = Some("mysql".to_owned());
+    let spec = InstallSpec {
+        run_as: run_as.clone(),
+        ..spec(&layout.datadir(), "m1", 1)
+    };
+    prepare(&binaries(), &spec, LIMIT).await.unwrap();
+    let mut node = Node::prepared("m1", 1);
+    node.config.layout = layout.clone();
+    node.config.write().unwrap();
+    let connector = Connector::new(layout.socket(), &secrets().agent);
+    let server = Server::start(&Launch {
+        layout,
+        run_as,
+        ..node.launch()
+    })
+    .unwrap();
+    server.ready(&connector, LIMIT).await.unwrap();
+    let owner = |pid: u32| std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("/proc/{pid}")).unwrap());
+    assert_ne!(owner(server.pid()), 0);
 }
