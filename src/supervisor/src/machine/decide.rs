@@ -1,6 +1,6 @@
 //! Plan, audit, act.
 
-use quorate_model::Moment;
+use quorate_model::{Moment, Plan};
 use quorate_planner::{audit, plan};
 
 use super::{Effect, Machine};
@@ -14,25 +14,23 @@ impl Machine {
         }
         self.age_suspicions(now);
         let plan = plan(&self.state, &self.seen, now);
+        self.act_on(now, plan, effects);
+    }
+
+    /// Acts on a plan that passes the audit.
+    pub(super) fn act_on(&mut self, now: Moment, plan: Plan, effects: &mut Vec<Effect>) {
         let violations = audit(&plan, &self.state, &self.seen, now);
         if violations != self.violations {
             effects.push(Effect::Alarm(violations.clone()));
             self.violations = violations;
         }
-        let plan = self.plan.insert(plan);
         if self.violations.is_empty() {
-            let changes = std::mem::take(&mut plan.changes);
-            let orders = std::mem::take(&mut plan.orders);
-            let routes = plan.routes.clone();
-            self.propose_next(now, &changes, effects);
-            self.send_orders(now, &orders, effects);
-            if let Some(table) = routes {
-                self.publish(table, effects);
-            }
-            if let Some(plan) = &mut self.plan {
-                plan.changes = changes;
-                plan.orders = orders;
+            self.propose_next(now, &plan.changes, effects);
+            self.send_orders(now, &plan.orders, effects);
+            if let Some(table) = &plan.routes {
+                self.publish(table.clone(), effects);
             }
         }
+        self.plan = Some(plan);
     }
 }
