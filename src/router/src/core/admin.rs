@@ -47,10 +47,11 @@ impl Admin {
     }
 }
 
-/// Ready means: a new connection would be let through now.
+/// Ready means: this router knows where to go, so it serves, or holds until it can. Whether a primary is open is in
+/// the body only: applications that are taken out of service all at once because of a failover would be worse off.
 async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
     let route = admin.routes.borrow().clone();
-    let ready = route.is_open();
+    let (ready, open) = (route.is_known(), route.is_open());
     let status = if ready {
         StatusCode::OK
     } else {
@@ -60,7 +61,7 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
         ready,
         epoch: route.epoch().0,
         primary: route.writable().map(|primary| primary.node.to_string()),
-        why: (!ready).then(|| route.why_closed(admin.clock.now())),
+        why: (!open).then(|| route.why_closed(admin.clock.now())),
     };
     (status, Json(body))
 }

@@ -1,5 +1,6 @@
 //! The promises of the router's decision code, one by one.
 
+use proptest::prelude::*;
 use quorate_model::Endpoint;
 
 use super::*;
@@ -131,4 +132,111 @@ fn reports_at_once_on_change_and_then_at_the_interval() {
     assert_eq!((report.connections, report.held), (3, 1));
     let effects = machine.handle(at(251), Event::Table(table(1, 2, None)));
     assert!(matches!(effects.last(), Some(Effect::Report(report)) if report.index == 2));
+}
+
+/// What can happen around a machine.
+#[derive(Debug, Clone)]
+enum Step {
+    Push(RouteTable),
+    Connect,
+    Disconnect,
+    Written,
+    Restart,
+    Tick,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pushed = (0..6_u64, 0..10_u64, any::<bool>());
+    prop_oneof![
+        4 => pushed.prop_map(|(epoch, index, open)| Step::Push(table(epoch, index, open.then_some("m1")))),
+        3 => Just(Step::Connect),
+        2 => Just(Step::Disconnect),
+        2 => Just(Step::Written),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Tick),
+    ]
+}
+
+/// A machine with its disk and its connections, the way the shell treats them.
+struct Shell {
+    machine: Machine,
+    now: u64,
+    floor: Epoch,
+    open: Vec<Epoch>,
+    draft: Option<RouteTable>,
+    disk: Option<RouteTable>,
+    promised: Epoch,
+}
+
+impl Shell {
+    fn event(&mut self, event: Event) {
+        self.now += 10;
+        let before = self.machine.epoch();
+        for effect in self.machine.handle(at(self.now), event) {
+            match effect {
+                Effect::Cut { below } => self.floor = below,
+                Effect::Use(table) => assert!(table.epoch >= before && self.floor >= table.epoch),
+                Effect::Persist(table) => self.draft = Some(table),
+                Effect::Report(report) => self.promise(report.confirmed),
+            }
+        }
+    }
+
+    /// What a confirmation says must be so now, and what it said must stay so over restarts.
+    fn promise(&mut self, confirmed: Epoch) {
+        assert!(self.open.iter().all(|epoch| *epoch >= confirmed));
+        assert!(confirmed <= self.disk.as_ref().map_or(Epoch::ZERO, |table| table.epoch));
+        self.promised = self.promised.max(confirmed);
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Push(table) => self.event(Event::Table(table)),
+            Step::Connect => {
+                let open = self.machine.table().is_some_and(|table| table.writable.is_some());
+                if open && self.machine.epoch() >= self.floor {
+                    assert!(self.machine.epoch() >= self.promised, "an ended epoch is entered again");
+                    self.open.push(self.machine.epoch());
+                }
+            }
+            Step::Disconnect => drop(self.open.pop()),
+            Step::Written => {
+                if let Some(table) = self.draft.take() {
+                    let epoch = table.epoch;
+                    self.disk = Some(table);
+                    self.event(Event::Persisted { epoch });
+                }
+            }
+            Step::Restart => {
+                self.machine = machine();
+                (self.floor, self.draft) = (Epoch::ZERO, None);
+                self.open.clear();
+                if let Some(table) = self.disk.clone() {
+                    self.event(Event::Restored(table));
+                }
+            }
+            Step::Tick => self.event(Event::Tick(Load::default())),
+        }
+        if self.open.iter().all(|epoch| *epoch >= self.floor) {
+            self.event(Event::Drained { below: self.floor });
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_confirmation_holds_over_any_history(steps in prop::collection::vec(step(), 1..60)) {
+        let mut shell = Shell {
+            machine: machine(),
+            now: 0,
+            floor: Epoch::ZERO,
+            open: Vec::new(),
+            draft: None,
+            disk: None,
+            promised: Epoch::ZERO,
+        };
+        for step in steps {
+            shell.step(step);
+        }
+    }
 }

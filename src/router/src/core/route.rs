@@ -59,6 +59,11 @@ impl Route {
         self.table.as_ref().map_or(Epoch::ZERO, |table| table.epoch)
     }
 
+    /// Whether a table was ever received.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// Whether a primary is open for writes.
     pub(crate) fn is_open(&self) -> bool {
         self.writable().is_some()

@@ -105,6 +105,13 @@ async fn health_readiness_and_metrics_are_told() {
         answer.starts_with("HTTP/1.1 503") && answer.contains("no supervisor has sent"),
         "{answer}"
     );
+    supervisor.push(table(1, 4, None, &[]));
+    supervisor.confirmed(1).await;
+    let answer = get(&router, "/readyz").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("no primary is open"),
+        "{answer}"
+    );
     supervisor.push(table(1, 5, Some(&m1), &[]));
     assert_eq!(greeting(&mut connect(router.rw).await).await, "m1");
     let answer = get(&router, "/readyz").await;
