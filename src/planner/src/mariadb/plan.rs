@@ -97,10 +97,10 @@ fn decide(view: &View<'_>, draft: &mut Draft) {
                 .changes
                 .iter()
                 .any(|change| matches!(change, Change::Elect { .. }));
-            if let Some(Stage::Abort { why }) = switchover::stage(view)
+            if let Some(Stage::Abort { bound, why }) = switchover::stage(view)
                 && !elected
             {
-                switchover::abort(view, &why, draft);
+                switchover::abort(view, bound, &why, draft);
             }
         }
         Phase::Elected => {

@@ -26,6 +26,11 @@ pub(crate) fn orders(view: &View<'_>, draft: &mut Draft) {
                 );
             }
         }
+        Some(Stage::Aborting { until }) => draft.hold(
+            "abort of the switchover",
+            "a member of the ack set to receive everything that the old primary wrote",
+            Some(until),
+        ),
         // The election in place follows at once; the frozen one shall neither freeze again nor be killed.
         Some(Stage::Abort { .. }) => {}
         None => revoke_all(view, draft),

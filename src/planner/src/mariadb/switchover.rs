@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use quorate_model::{
-    Cause, Change, Evidence, GtidSet, IoThread, Moment, NodeId, Observations, Phase, Progress, ServerFacts, State,
+    AgentReport, Cause, Change, DoorState, Evidence, GtidSet, IoThread, Moment, NodeId, Observations, Phase, Progress,
+    ServerFacts, ServerState, State,
 };
 
 use super::draft::Draft;
@@ -13,6 +14,8 @@ use super::view::{View, facts, ms};
 
 /// What the freeze may last longer than the policy's limit before it is aborted: the way of the messages.
 const GRACE: Duration = Duration::from_millis(100);
+/// An old primary that neither froze nor can be opened again is killed after so much longer.
+const GIVE_UP: Duration = Duration::from_secs(1);
 /// A target that misses more transactions is not caught up within a freeze.
 const TARGET_MISSING_MAX: u64 = 1_000;
 
@@ -39,8 +42,10 @@ impl Refused {
 pub(crate) enum Stage {
     /// Commits are frozen, or about to be; aborted at `until`.
     Freezing { until: Moment },
-    /// Too late: the old primary opens again.
-    Abort { why: String },
+    /// Commits could not be frozen; the old primary opens again as soon as what it acknowledged is bounded.
+    Aborting { until: Moment },
+    /// The old primary opens again: everything that it ever acknowledged is at or before `bound`.
+    Abort { bound: GtidSet, why: String },
 }
 
 /// Who would take over if a switchover began now. Changes nothing: the operator's dry run, and the check before the real one.
@@ -146,8 +151,8 @@ fn caught_up<'a>(view: &View<'a>, primary: &NodeId, node: &NodeId) -> Result<&'a
     Ok(facts)
 }
 
-/// The old primary, if it has been in its role without a break: then it holds everything that it ever acknowledged.
-fn in_place<'a>(view: &View<'a>, old: &NodeId) -> Option<&'a ServerFacts> {
+/// The old primary, if it has been in its role without a break and still cooperates.
+fn in_role<'a>(view: &View<'a>, old: &NodeId) -> Option<&'a AgentReport> {
     let report = view.fresh(old).filter(|report| view.known_directory(report))?;
     let facts = facts(report)?;
     let term = view.state.timeline.terms().last().filter(|term| term.node == *old)?;
@@ -160,7 +165,7 @@ fn in_place<'a>(view: &View<'a>, old: &NodeId) -> Option<&'a ServerFacts> {
         }
         Progress::Idle | Progress::Revoked { .. } | Progress::Following { .. } => false,
     };
-    in_role.then_some(facts)
+    in_role.then_some(report)
 }
 
 /// Where the switchover stands; none if this epoch is none, or its old primary does not cooperate (any more): then it is
@@ -170,66 +175,67 @@ pub(crate) fn stage(view: &View<'_>) -> Option<Stage> {
     if view.state.phase != Phase::Revoking || !is_switchover(view) {
         return None;
     }
-    in_place(view, old)?;
+    let report = in_role(view, old)?;
     let until = view.seen.phase_since.after(view.policy().freeze_limit).after(GRACE);
-    let report = view.report(old)?;
-    if let Progress::Stuck { epoch, why } = &report.progress
-        && *epoch == view.epoch()
-    {
-        return Some(Stage::Abort {
-            why: format!("commits could not be frozen: {why}"),
-        });
-    }
-    if view.now > until {
-        return Some(Stage::Abort {
+    let give_up = until.after(GIVE_UP);
+    match &report.progress {
+        Progress::Frozen { position, .. } if view.now > until => Some(Stage::Abort {
+            bound: position.clone(),
             why: format!(
                 "no successor caught up within {}",
-                ms(view.policy().freeze_limit.saturating_add(GRACE))
+                ms(view.now.since(view.seen.phase_since))
             ),
-        });
+        }),
+        Progress::Frozen { .. } => Some(Stage::Freezing { until }),
+        _ if view.now > give_up => None,
+        Progress::Stuck { epoch, why } if *epoch == view.epoch() => Some(match unfrozen_bound(view, report) {
+            Some(bound) => Stage::Abort {
+                bound,
+                why: format!("commits could not be frozen: {why}"),
+            },
+            None => Stage::Aborting { until: give_up },
+        }),
+        _ => Some(Stage::Freezing { until: give_up }),
     }
-    Some(Stage::Freezing { until })
 }
 
-/// Opens the old primary again, under the new epoch: there is no way back to the old one.
-pub(crate) fn abort(view: &View<'_>, why: &str, draft: &mut Draft) {
+/// What bounds everything that an unfrozen old primary acknowledged: its clients are out, so the end of its binlog does; once
+/// a member of the ack set has all of it, to require it blocks nobody.
+fn unfrozen_bound(view: &View<'_>, report: &AgentReport) -> Option<GtidSet> {
+    let ServerState::Running { facts, age } = &report.server else {
+        return None;
+    };
+    let clients_out = report.promised >= view.epoch() && !matches!(report.door, DoorState::Open { .. });
+    let read_since = view.in_phase() >= view.policy().freeze_limit && *age <= view.policy().freeze_limit / 2;
+    let replicated = view.state.ack_set.keys().any(|member| {
+        view.report(member)
+            .and_then(super::view::facts)
+            .is_some_and(|theirs| theirs.received.covers(&facts.binlog_pos))
+    });
+    (clients_out && read_since && replicated && facts.binlog_pos.covers(&view.state.required))
+        .then(|| facts.binlog_pos.clone())
+}
+
+/// Opens the old primary again, under the new epoch: there is no way back to the old one. It must hold `bound`, so that a
+/// restart that nobody saw cannot slip in between.
+pub(crate) fn abort(view: &View<'_>, bound: GtidSet, why: &str, draft: &mut Draft) {
     let Some(old) = view.state.deposed.as_ref() else {
         return;
     };
-    let required = replicated(view, old);
     let said = format!(
-        "switchover aborted ({why}): it has led without a break and leads on under epoch {}",
+        "switchover aborted ({why}): it leads on under epoch {} with everything up to {bound}",
         view.epoch()
     );
     draft.because(old, said.clone());
     draft.change(Change::Elect {
         epoch: view.epoch(),
         candidate: old.clone(),
-        required: required.clone(),
+        required: bound.clone(),
         // The old members are not revoked: whoever could acknowledge before still can.
         ack_set: view.state.ack_set.clone(),
-        positions: [(old.clone(), required)].into(),
+        positions: [(old.clone(), bound)].into(),
         evidence: vec![Evidence::new(old, said)],
     });
-}
-
-/// The furthest position known to be on a member of the ack set. The old primary's own end may lie further, but what only
-/// it holds was never acknowledged: to require it would block every later election if it were lost.
-fn replicated(view: &View<'_>, old: &NodeId) -> GtidSet {
-    let own = view.report(old).and_then(facts).map(|facts| &facts.binlog_pos);
-    view.state
-        .ack_set
-        .keys()
-        .filter_map(|member| view.report(member).and_then(facts))
-        .map(|facts| &facts.received)
-        .filter(|received| own.is_some_and(|own| own.covers(received)))
-        .fold(view.state.required.clone(), |furthest, received| {
-            if received.covers(&furthest) {
-                received.clone()
-            } else {
-                furthest
-            }
-        })
 }
 
 /// A planned stop of the primary hands over first.

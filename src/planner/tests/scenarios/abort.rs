@@ -1,6 +1,6 @@
 //! A handover that does not succeed: the old primary leads on, under the new epoch; or it dies in the middle.
 
-use quorate_model::{Epoch, Progress, Task};
+use quorate_model::{DoorState, Epoch, Progress, Task};
 
 use super::scene::{Ask, Scene, following, node, ready, revoked, set};
 
@@ -32,11 +32,7 @@ fn nobody_caught_up_in_time() {
         "nobody was revoked: both may still acknowledge"
     );
     assert_eq!(scene.state.epoch, Epoch(2));
-    assert_eq!(
-        scene.state.required,
-        set("0-1-100"),
-        "what only the old primary holds is not required of others"
-    );
+    assert_eq!(scene.state.required, set("0-1-130"), "a restart in between would show");
 
     let plan = scene.plan();
     assert!(matches!(plan.task("m1"), Some(Task::Promote { .. })));
@@ -44,23 +40,61 @@ fn nobody_caught_up_in_time() {
     assert!(scene.plan().opens(), "it is its own read fence");
 }
 
-#[test]
-fn commits_that_cannot_be_frozen_abort_at_once() {
-    let mut scene = Scene::handing_over();
+fn stuck(scene: &mut Scene) {
     scene.again("m1", |report| {
         report.promised = Epoch(2);
+        report.door = DoorState::Replicas { epoch: Epoch(1) };
         report.progress = Progress::Stuck {
             epoch: Epoch(2),
             why: "a long transaction".to_owned(),
         };
     });
+    scene.facts("m1", |facts| facts.binlog_pos = set("0-1-120"));
+}
+
+#[test]
+fn commits_that_cannot_be_frozen_abort_once_a_replica_holds_what_was_written() {
+    let mut scene = Scene::handing_over();
+    scene.pass(500);
+    stuck(&mut scene);
     let plan = scene.plan();
+    assert_eq!(
+        plan.elects(),
+        None,
+        "101..120 are on m1 only; to require them could block everybody"
+    );
+    assert!(plan.orders.is_empty());
+    assert!(plan.waits_for("everything that the old primary wrote"));
+    scene.hear(following("m3", 1, "m1", "0-1-120"));
+    let plan = scene.step();
     assert_eq!(plan.elects(), Some(&node("m1")));
     assert!(
         plan.reasons
             .iter()
             .any(|reason| reason.because.contains("a long transaction"))
     );
+    assert_eq!(scene.state.required, set("0-1-120"));
+}
+
+#[test]
+fn an_old_primary_that_neither_freezes_nor_can_be_bounded_is_killed() {
+    let mut scene = Scene::handing_over();
+    scene.pass(1_601);
+    stuck(&mut scene);
+    scene.hear(following("m3", 1, "m1", "0-1-100"));
+    let plan = scene.plan();
+    assert_eq!(plan.elects(), None);
+    assert_eq!(plan.task("m1"), Some(&Task::Revoke));
+}
+
+#[test]
+fn one_that_does_not_answer_the_freeze_is_not_opened_in_place() {
+    let mut scene = Scene::handing_over();
+    scene.pass(700);
+    scene.refresh();
+    let plan = scene.plan();
+    assert_eq!(plan.elects(), None, "its clients may still write: nothing bounds that");
+    assert!(matches!(plan.task("m1"), Some(Task::Freeze { .. })));
 }
 
 #[test]

@@ -101,8 +101,20 @@ fn an_abort_that_forgets_who_could_acknowledge() {
     let mut scene = Scene::handing_over();
     scene.pass(601);
     scene.refresh();
-    assert!(with(&scene, elect(&scene, "m1", "0-1-100", &["m2", "m3"])).is_empty());
-    assert!(with(&scene, elect(&scene, "m1", "0-1-100", &["m2"])).contains(&"I3"));
+    assert!(
+        with(&scene, elect(&scene, "m1", "0-1-100", &["m2", "m3"])).contains(&"I4"),
+        "not frozen"
+    );
+    scene.again("m1", |report| {
+        report.promised = Epoch(2);
+        report.progress = quorate_model::Progress::Frozen {
+            epoch: Epoch(2),
+            position: set("0-1-110"),
+        };
+    });
+    assert!(with(&scene, elect(&scene, "m1", "0-1-110", &["m2", "m3"])).is_empty());
+    assert!(with(&scene, elect(&scene, "m1", "0-1-110", &["m2"])).contains(&"I3"));
+    assert!(with(&scene, elect(&scene, "m1", "0-1-100", &["m2", "m3"])).contains(&"I14"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Was the election safe? Derived again from the agreed state and the reports alone.
 
-use quorate_model::{AgentReport, Cause, Change, GtidSet, NodeId, Progress, ServerFacts, ServerState};
+use quorate_model::{AgentReport, Cause, Change, DoorState, GtidSet, NodeId, Progress, ServerFacts, ServerState};
 
 use super::changes::report;
 use super::{Case, Findings};
@@ -28,7 +28,7 @@ pub(super) fn elect(case: &Case<'_>, change: &Change, findings: &mut Findings) {
     findings.require(registered == Some(&report.incarnation), "I4", || {
         format!("{candidate} is elected with a data directory that is not registered")
     });
-    if leads_on(case, candidate, report, facts) {
+    if let Some(acknowledged) = leads_on(case, candidate, report, facts) {
         let kept = case
             .state
             .ack_set
@@ -38,9 +38,9 @@ pub(super) fn elect(case: &Case<'_>, change: &Change, findings: &mut Findings) {
             format!("{candidate} leads on, but who could acknowledge it before would be forgotten")
         });
         findings.require(
-            required.covers(&case.state.required) && facts.binlog_pos.covers(required),
+            required.covers(&case.state.required) && required.covers(acknowledged),
             "I14",
-            || format!("{candidate} would be asked for {required}"),
+            || format!("{candidate} would be asked for {required}, less than it may have acknowledged"),
         );
         return;
     }
@@ -149,23 +149,32 @@ fn nobody_wrote(case: &Case<'_>, own: &AgentReport) -> bool {
     first && own.pristine && !touched
 }
 
-/// The old primary of an aborted handover, in its role without a break.
-fn leads_on(case: &Case<'_>, candidate: &NodeId, report: &AgentReport, facts: &ServerFacts) -> bool {
+/// The old primary of an aborted handover, in its role without a break: what bounds everything that it acknowledged.
+fn leads_on<'a>(
+    case: &Case<'_>,
+    candidate: &NodeId,
+    report: &'a AgentReport,
+    facts: &'a ServerFacts,
+) -> Option<&'a GtidSet> {
     let planned = case
         .state
         .operation
         .as_ref()
         .is_some_and(|operation| matches!(operation.cause, Cause::Switchover { .. }));
-    let in_role = match &report.progress {
-        Progress::Frozen { epoch, .. } => *epoch == case.state.epoch,
-        Progress::Serving { epoch } | Progress::Ready { epoch, .. } => case
-            .state
-            .timeline
-            .terms()
-            .last()
-            .is_some_and(|term| term.epoch == *epoch),
-        Progress::Busy { .. } | Progress::Stuck { .. } => facts.semi_sync_armed,
-        Progress::Idle | Progress::Revoked { .. } | Progress::Following { .. } => false,
-    };
-    planned && case.state.deposed.as_ref() == Some(candidate) && in_role
+    if !planned || case.state.deposed.as_ref() != Some(candidate) || report.promised != case.state.epoch {
+        return None;
+    }
+    match &report.progress {
+        Progress::Frozen { epoch, position } if *epoch == case.state.epoch => Some(position),
+        Progress::Stuck { epoch, .. } if *epoch == case.state.epoch => {
+            let shut = !matches!(report.door, DoorState::Open { .. });
+            let elsewhere = case.state.ack_set.keys().any(|member| {
+                self::report(case, member)
+                    .and_then(running)
+                    .is_some_and(|theirs| theirs.received.covers(&facts.binlog_pos))
+            });
+            (facts.semi_sync_armed && shut && elsewhere).then_some(&facts.binlog_pos)
+        }
+        _ => None,
+    }
 }
