@@ -78,7 +78,7 @@ impl Link {
         loop {
             let ended = tokio::select! {
                 () = stop.cancelled() => return,
-                ended = self.session(&mut pause) => ended,
+                ended = self.session(&mut pause, &mut last) => ended,
             };
             let why = describe(&ended);
             if why != last {
@@ -94,14 +94,15 @@ impl Link {
         }
     }
 
-    /// One life of the link. It ends only by an error.
-    async fn session(&mut self, pause: &mut Duration) -> Broken {
+    /// One life of the link. It ends only by an error. Once it is up, pauses and complaints start anew.
+    async fn session(&mut self, pause: &mut Duration, last: &mut String) -> Broken {
         let stream = match timeout(GREET_WITHIN, self.greet()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(broken)) => return broken,
             Err(_) => return Broken::TooSlow,
         };
         *pause = BACKOFF.0;
+        last.clear();
         tracing::info!(supervisor = %self.supervisor, address = self.address, "link to supervisor is up");
         self.metrics.links.increment(1.0);
         let (reader, writer) = tokio::io::split(stream);

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram, with_local_recorder};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    with_local_recorder,
+};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
 use crate::core::route::Access;
@@ -22,7 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) confirmed: Gauge,
     /// Links up.
     pub(crate) links: Gauge,
-    /// From accept to the first byte of the server's greeting under way.
+    /// From accepting a client until it has a server.
     pub(crate) hold_seconds: Histogram,
     /// Connections ended because their epoch ended.
     pub(crate) cut: Counter,
@@ -74,6 +77,7 @@ impl Metrics {
     pub(crate) fn new() -> Result<Self, BuildError> {
         let recorder = PrometheusBuilder::new().set_buckets(&HOLD_BUCKETS_S)?.build_recorder();
         let handle = recorder.handle();
+        with_local_recorder(&recorder, describe);
         Ok(with_local_recorder(&recorder, || Self {
             handle,
             connections: gauge!("quorate_router_connections"),
@@ -135,6 +139,42 @@ impl Metrics {
     pub(crate) fn upkeep(&self) {
         self.handle.run_upkeep();
     }
+}
+
+fn describe() {
+    describe_gauge!("quorate_router_connections", "Client connections that have a server.");
+    describe_gauge!(
+        "quorate_router_held_connections",
+        "Client connections that wait for a server."
+    );
+    describe_gauge!("quorate_router_epoch", "Epoch that is followed.");
+    describe_gauge!(
+        "quorate_router_confirmed_epoch",
+        "Epoch below which no connection is left, as told to supervisors."
+    );
+    describe_gauge!("quorate_router_links", "Supervisors that are connected.");
+    describe_histogram!(
+        "quorate_router_hold_seconds",
+        "From accepting a client until it has a server."
+    );
+    describe_counter!("quorate_router_opened_total", "Clients that got a server, by listener.");
+    describe_counter!(
+        "quorate_router_refused_total",
+        "Clients that got an error, by the limit that was reached."
+    );
+    describe_counter!(
+        "quorate_router_cut_connections_total",
+        "Connections ended because their epoch ended."
+    );
+    describe_counter!(
+        "quorate_router_door_failures_total",
+        "Attempts at a door that failed, by cause."
+    );
+    describe_counter!("quorate_router_bytes_total", "Bytes relayed, by direction.");
+    describe_counter!(
+        "quorate_router_state_file_failures_total",
+        "Failures to put the route table on disk."
+    );
 }
 
 /// A gauge's value; exact up to 2^53, far above any epoch or count here.
