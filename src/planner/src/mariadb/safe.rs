@@ -67,6 +67,15 @@ fn ack_set_revoked(view: &View<'_>, grounds: &mut Grounds) {
     let before = grounds.missing.len();
     for member in view.state.ack_set.keys() {
         match member_position(view, member) {
+            // The last that it received belongs to no term: it received nothing of any later one, so it acknowledged
+            // nothing of this one, and what it acknowledged before was settled by the election since.
+            Ok(received) if !view.state.timeline.errant(received).is_empty() => evidence.push(Evidence::new(
+                member,
+                format!(
+                    "revoked for epoch {}, diverged at {received} before it could acknowledge",
+                    view.epoch()
+                ),
+            )),
             Ok(received) => {
                 evidence.push(Evidence::new(
                     member,

@@ -296,3 +296,24 @@ fn a_hung_or_dead_server_of_a_member_has_no_position() {
     });
     assert_eq!(scene.plan().elects(), None);
 }
+
+#[test]
+fn a_member_that_diverged_before_it_could_acknowledge_blocks_nobody() {
+    let mut scene = Scene::elected();
+    scene.crash("m2");
+    scene.step();
+    scene.hear(revoked("m3", 3, "0-1-100"));
+    scene.crash("m1");
+    scene.step();
+    assert_eq!(scene.state.primary, Some(node("m3")));
+    assert_eq!(scene.state.ack_set.len(), 2, "m1 and m2 will be there");
+    scene.crash("m3");
+    scene.step();
+    scene.hear(revoked("m1", 4, "0-1-105"));
+    scene.hear(revoked("m2", 4, "0-1-100"));
+    assert_eq!(
+        scene.plan().elects(),
+        Some(&node("m2")),
+        "0-1-101..105 of m1 were never acknowledged"
+    );
+}

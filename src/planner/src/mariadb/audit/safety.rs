@@ -87,7 +87,10 @@ fn ack_set_revoked(case: &Case<'_>, candidate: &NodeId, own: &AgentReport, facts
             is_revoked(case, report)
                 && report.incarnation == *incarnation
                 && report.vouch
-                && running(report).is_some_and(|theirs| facts.received.covers(&theirs.received))
+                && running(report).is_some_and(|theirs| {
+                    let strayed = !case.state.timeline.errant(&theirs.received).is_empty();
+                    strayed || facts.received.covers(&theirs.received)
+                })
         })
     });
     // A frozen handover may elect one that still follows; here it must be revoked itself.
