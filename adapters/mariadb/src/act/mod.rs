@@ -9,6 +9,7 @@ mod epoch_row;
 mod freeze;
 mod open;
 mod relay;
+mod resume;
 mod salvage;
 mod stop;
 
@@ -18,6 +19,7 @@ pub use drain::drain;
 pub use epoch_row::{EpochRow, write_epoch_row};
 pub use freeze::{Frozen, freeze};
 pub use open::{Events, open_writes};
+pub use resume::resume;
 pub use salvage::{Salvage, salvage};
 pub use stop::{Stopped, stop_receiving};
 
