@@ -7,7 +7,8 @@ use std::time::Duration;
 use quorate_api::link::{FromSupervisor, Hello, LinkError, PROTOCOL, Peer, Welcome, receive, send};
 use quorate_api::tls::{Role, Tls, server_name};
 use quorate_model::{ClusterId, NodeId};
-use rand::Rng as _;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -43,6 +44,7 @@ impl Link {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff_ms = BACKOFF_MIN_MS;
         let mut said = None;
+        let mut random = StdRng::from_os_rng();
         loop {
             let ended = tokio::select! {
                 () = stop.cancelled() => return,
@@ -57,7 +59,7 @@ impl Link {
                 tracing::warn!(supervisor = self.address, why, "no link to a supervisor");
                 said = Some(why);
             }
-            let jitter = rand::rng().random_range(0..=backoff_ms / 2);
+            let jitter = random.random_range(0..=backoff_ms / 2);
             backoff_ms = (backoff_ms * 2).min(BACKOFF_MAX_MS);
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -1,7 +1,12 @@
-//! The agent's memory on disk: written beside, synced, renamed over, so that a crash leaves the old or the new.
+//! The agent's memory on disk: two copies in one file of fixed size, so that a promise costs one overwrite and one sync.
+//!
+//! The first copy is written and synced, which is when the memory counts as kept; then the second. A write that was cut
+//! off spoils the first copy and leaves the second, which holds what was kept before; damage that comes later
+//! spoils one of two equal copies. The file itself is made beside and renamed into place.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +20,8 @@ use crate::machine::{Durable, Event};
 
 /// File of the memory in the node's home.
 pub(crate) const MEMORY_FILE: &str = "quorate-agent.json";
+/// Size of one copy; a block of its own, so that a cut-off write touches no other.
+const COPY_BYTES: usize = 4096;
 /// A disk that refuses a write is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
@@ -61,7 +68,7 @@ impl Memory {
                 path: self.path.clone(),
             });
         }
-        self.store(&Durable::default())?;
+        self.create(&Durable::default())?;
         Ok(Durable::default())
     }
 
@@ -71,14 +78,15 @@ impl Memory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(self.access(source)),
         };
-        let damaged = |why: String| MemoryError::Damaged {
-            path: self.path.clone(),
-            why,
+        let (first, second) = text.split_at(text.len().min(COPY_BYTES));
+        // Both whole: the first is the newer one.
+        let content = match (parse(first), parse(second)) {
+            (Ok(content), _) | (Err(_), Ok(content)) => content,
+            (Err(why), Err(_)) => {
+                let path = self.path.clone();
+                return Err(MemoryError::Damaged { path, why });
+            }
         };
-        let content: Content = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        if content.checksum != content.sum() {
-            return Err(damaged("wrong checksum".to_owned()));
-        }
         if content.cluster != self.cluster || content.node != self.node {
             return Err(MemoryError::Foreign {
                 path: self.path.clone(),
@@ -89,7 +97,44 @@ impl Memory {
         Ok(Some(content.memory))
     }
 
+    fn create(&self, memory: &Durable) -> Result<(), MemoryError> {
+        let copy = self.copy(memory)?;
+        let created = || {
+            let temporary = self.path.with_extension("new");
+            let mut file = File::create(&temporary)?;
+            file.write_all(&copy)?;
+            file.write_all(&copy)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &self.path)?;
+            match self.path.parent() {
+                Some(parent) => File::open(parent)?.sync_all(),
+                None => Ok(()),
+            }
+        };
+        created().map_err(|source| self.access(source))
+    }
+
+    /// Keeps it: durable on return.
     pub(crate) fn store(&self, memory: &Durable) -> Result<(), MemoryError> {
+        self.overwrite(0, memory)
+    }
+
+    /// Makes the second copy equal to the first. Must come after each [`Memory::store`], before the next.
+    pub(crate) fn mirror(&self, memory: &Durable) -> Result<(), MemoryError> {
+        self.overwrite(1, memory)
+    }
+
+    fn overwrite(&self, which: u64, memory: &Durable) -> Result<(), MemoryError> {
+        let copy = self.copy(memory)?;
+        let written = || {
+            let file = OpenOptions::new().write(true).open(&self.path)?;
+            file.write_all_at(&copy, which * COPY_BYTES as u64)?;
+            file.sync_data()
+        };
+        written().map_err(|source| self.access(source))
+    }
+
+    fn copy(&self, memory: &Durable) -> Result<Vec<u8>, MemoryError> {
         let mut content = Content {
             version: 1,
             cluster: self.cluster.clone(),
@@ -98,20 +143,13 @@ impl Memory {
             checksum: 0,
         };
         content.checksum = content.sum();
-        let text = serde_json::to_vec(&content).map_err(|error| self.access(error.into()))?;
-        self.replace(&text).map_err(|source| self.access(source))
-    }
-
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        let temporary = self.path.with_extension("new");
-        let mut file = File::create(&temporary)?;
-        file.write_all(text)?;
-        file.sync_data()?;
-        fs::rename(&temporary, &self.path)?;
-        match self.path.parent() {
-            Some(parent) => File::open(parent)?.sync_all(),
-            None => Ok(()),
+        let mut text = serde_json::to_vec(&content).map_err(|error| self.access(error.into()))?;
+        if text.len() >= COPY_BYTES {
+            return Err(self.access(io::ErrorKind::FileTooLarge.into()));
         }
+        text.resize(COPY_BYTES - 1, b' ');
+        text.push(b'\n');
+        Ok(text)
     }
 
     fn access(&self, source: io::Error) -> MemoryError {
@@ -119,6 +157,18 @@ impl Memory {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Content, String> {
+    let content: Content = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if content.version != 1 {
+        return Err(format!("version {} is not known here", content.version));
+    }
+    if content.checksum == content.sum() {
+        Ok(content)
+    } else {
+        Err("wrong checksum".to_owned())
     }
 }
 
@@ -152,6 +202,11 @@ pub(crate) async fn keep(
         }
         if events.send(Event::Persisted(durable)).await.is_err() {
             return;
+        }
+        let writer = memory.clone();
+        let mirrored = tokio::task::spawn_blocking(move || writer.mirror(&durable)).await;
+        if let Ok(Err(error)) = mirrored {
+            tracing::error!(error = %chain(&error), "cannot write the second copy of the promise");
         }
     }
 }
@@ -192,11 +247,41 @@ mod tests {
         let other = Memory::new(home.path(), "c".into(), "m2".into());
         assert!(matches!(other.load_or_begin(true), Err(MemoryError::Foreign { .. })));
         let path = home.path().join(MEMORY_FILE);
-        let text = fs::read_to_string(&path).unwrap();
-        for broken in [text.replace('7', "8"), text[..text.len() / 2].to_owned(), String::new()] {
-            fs::write(&path, broken).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for len in [0, 30, 100] {
+            fs::write(&path, &whole[..len]).unwrap();
             let error = memory.load_or_begin(true).unwrap_err();
             assert!(matches!(error, MemoryError::Damaged { .. }), "{error}");
         }
+        let mut spoiled = whole;
+        for at in [60, COPY_BYTES + 60] {
+            spoiled[at] ^= 1;
+            fs::write(&path, &spoiled).unwrap();
+            let damaged = matches!(memory.load_or_begin(true), Err(MemoryError::Damaged { .. }));
+            assert_eq!(damaged, at > COPY_BYTES, "only when both copies are spoiled");
+        }
+    }
+
+    #[test]
+    fn a_write_that_was_cut_off_leaves_what_was_kept_before() {
+        let home = tempfile::tempdir().unwrap();
+        let memory = Memory::new(home.path(), "c".into(), "m1".into());
+        memory.load_or_begin(false).unwrap();
+        let kept = |promised| Durable {
+            promised: Epoch(promised),
+            ..Durable::default()
+        };
+        memory.store(&kept(7)).unwrap();
+        assert_eq!(
+            memory.load_or_begin(true).unwrap(),
+            kept(7),
+            "kept before the second copy is written"
+        );
+        memory.mirror(&kept(7)).unwrap();
+        let path = home.path().join(MEMORY_FILE);
+        let mut torn = fs::read(&path).unwrap();
+        torn[50..COPY_BYTES].fill(0);
+        fs::write(&path, torn).unwrap();
+        assert_eq!(memory.load_or_begin(true).unwrap(), kept(7));
     }
 }

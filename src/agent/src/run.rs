@@ -16,6 +16,8 @@ use quorate_mariadb::process::Launch;
 use quorate_mariadb::secrets::Secrets;
 use quorate_mariadb::{Connector, Layout};
 use quorate_model::{ClusterId, Incarnation, NodeId};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -284,7 +286,11 @@ async fn install(config: &Config, binaries: &Binaries, secrets: &Secrets, datadi
         identity: Identity {
             cluster: ClusterId::new(config.cluster.as_str()),
             node: NodeId::new(config.node.as_str()),
-            incarnation: Incarnation::new(format!("{}-{:016x}", config.node, rand::random::<u64>())),
+            incarnation: Incarnation::new(format!(
+                "{}-{:016x}",
+                config.node,
+                StdRng::from_os_rng().random::<u64>()
+            )),
             server_id: config.server.server_id,
         },
         secrets: secrets.clone(),

@@ -83,6 +83,7 @@ impl Relay {
     async fn tunnel(&self, local: TcpStream, target: &Target) -> io::Result<()> {
         let remote = self.reach(target).await.map_err(io::Error::other)?;
         let standing = self.stream.opened().await;
+        tracing::info!(primary = %target.node, epoch = %target.epoch, "replication stream stands");
         let (mut from_primary, mut to_primary) = tokio::io::split(remote);
         let (mut from_server, mut to_server) = local.into_split();
         let up = async {

@@ -23,7 +23,10 @@ impl Machine {
             Some(Role::Primary(primary)) if primary.epoch < epoch => self.stay_primary(epoch),
             Some(Role::Primary(primary)) if !primary.armed => self.start_step(Step::Arm),
             Some(Role::Primary(primary)) if primary.barrier.is_none() => {
-                self.start_step(Step::WriteEpoch { epoch, operation });
+                // From the first row on, a restarted server must not go on under this epoch.
+                if self.durable.led >= epoch {
+                    self.start_step(Step::WriteEpoch { epoch, operation });
+                }
             }
             Some(Role::Primary(_)) => {}
         }
@@ -49,8 +52,8 @@ impl Machine {
             self.leading = Some((epoch, up.boot));
             self.persist(|durable| durable.led = epoch);
         }
-        // The applier works while the disk does.
-        if self.drain() || self.durable.led < epoch || self.step.is_some() || self.now < self.retry_at {
+        // The server works while the disk does: nothing is written under the epoch before it is noted.
+        if self.drain() || self.step.is_some() || self.now < self.retry_at {
             return;
         }
         let ackable = self.ordered_ack_set();

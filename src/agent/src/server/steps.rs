@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_mariadb::act::{
-    self, ActError, Backlog, EpochRow, Events, Frozen, arm, attach, drain, open_writes, salvage, stop_receiving,
-    write_epoch_row,
+    self, ActError, Backlog, EpochRow, Events, Frozen, arm, attach, drain, open_writes, resume, salvage,
+    stop_receiving, write_epoch_row,
 };
 use quorate_mariadb::{Session, SqlError, observe};
 use quorate_model::{GtidSet, ServerFacts};
@@ -72,7 +72,10 @@ impl Worker {
             }
             Step::Attach { .. } => {
                 let source = self.site.source.clone();
-                attach(self.session().await?, &source, &Backlog::Refuse, LIMIT).await?;
+                let session = self.session().await?;
+                if !resume(session, &source, LIMIT).await? {
+                    attach(session, &source, &Backlog::Refuse, LIMIT).await?;
+                }
             }
             Step::Arm => {
                 let facts = arm(self.session().await?, LIMIT).await?;

