@@ -103,16 +103,14 @@ impl ServerConfig {
             ("log_error", path(&self.layout.error_log())),
             ("server_id", self.server_id.to_string()),
             ("report_host", self.report_host.clone()),
-            // The boot gate: unacknowledged transactions are truncated, nothing replicates or fires before a permit.
+            // The boot gate: unacknowledged transactions are truncated, nothing replicates before a permit.
             ("init_rpl_role", text("SLAVE")),
             ("skip_slave_start", text("1")),
-            ("event_scheduler", text("OFF")),
             ("log_bin_index", text("binlog.index")),
             ("relay_log", text("relay")),
             ("relay_log_index", text("relay.index")),
             ("max_binlog_size", format!("{}M", tuning.binlog_mib)),
             ("binlog_expire_logs_seconds", tuning.binlog_kept.as_secs().to_string()),
-            ("slave_net_timeout", text("2")),
             ("slave_parallel_threads", text("0")),
             ("skip_name_resolve", text("1")),
             ("max_connections", tuning.connections_max.to_string()),

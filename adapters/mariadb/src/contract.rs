@@ -146,6 +146,30 @@ pub const RULES: &[Rule] = &[
     ),
     rule("relay_log_purge", "ON", Scope::Always, "relay logs fill the disk"),
     rule(
+        "binlog_checksum",
+        "CRC32",
+        Scope::Always,
+        "after a crash, the torn end of a log cannot be told from a whole one",
+    ),
+    rule(
+        "encrypt_binlog",
+        "OFF",
+        Scope::Always,
+        "after a restart, acknowledged transactions in the relay logs cannot be found",
+    ),
+    rule(
+        "slave_net_timeout",
+        "2",
+        Scope::Always,
+        "a primary that fell silent is noticed late",
+    ),
+    rule(
+        "event_scheduler",
+        "OFF",
+        Scope::UntilOpen,
+        "events fire on more than one node",
+    ),
+    rule(
         "skip_networking",
         "ON",
         Scope::Always,

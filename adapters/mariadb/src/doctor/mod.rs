@@ -2,6 +2,7 @@
 
 mod accounts;
 mod privileges;
+mod tables;
 mod variables;
 
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub enum Role {
     Primary,
 }
 
-/// Checks the variables, the agent's privileges and everybody's accounts. Nothing found means that the promise holds.
+/// Checks the variables, the agent's privileges, everybody's accounts and the tables' engines. Nothing found means that the promise holds.
 ///
 /// # Errors
 /// No answer within the limit.
@@ -37,5 +38,6 @@ pub async fn examine(
     let mut findings = variables::check(session, role, deadline).await?;
     findings.extend(privileges::check(session, deadline).await?);
     findings.extend(accounts::check(session, secrets, deadline).await?);
+    findings.extend(tables::check(session, deadline).await?);
     Ok(findings)
 }

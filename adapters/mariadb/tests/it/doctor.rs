@@ -76,3 +76,22 @@ async fn a_lost_privilege_is_found() {
     let found = codes(&mut node, Role::Replica).await;
     assert!(found.iter().any(|code| code == "privilege.reload"), "{found:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn non_transactional_tables_are_found() {
+    let mut node = Node::started("m1", 1).await;
+    node.open_for_test().await;
+    let mut app = node.app().await;
+    app.query_drop("CREATE DATABASE app").await.unwrap();
+    for (name, engine) in [("a", "Aria"), ("m", "MyISAM"), ("i", "InnoDB")] {
+        app.query_drop(format!("CREATE TABLE app.{name} (id INT) ENGINE={engine}"))
+            .await
+            .unwrap();
+    }
+    let findings = examine(node.session(), Role::Replica, &secrets(), LIMIT).await.unwrap();
+    let found = findings
+        .iter()
+        .find(|finding| finding.code == "table.non_transactional")
+        .unwrap();
+    assert!(found.problem.ends_with("app.a, app.m"), "{found:?}");
+}

@@ -8,7 +8,7 @@ use quorate_mariadb::process::{Launch, ProcessError, Server};
 use quorate_mariadb::{Connector, Layout};
 use tempfile::TempDir;
 
-use crate::support::{LIMIT, Node, binaries, secrets, spec, timed, until};
+use crate::support::{LIMIT, Node, binaries, secrets, spec, template, timed, until};
 
 /// Not a test: the parent that the next one kills. It is this same program, started again.
 #[tokio::test(flavor = "multi_thread")]
@@ -21,6 +21,8 @@ async fn parent_to_be_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_the_parent_kills_the_server() {
+    // Before the parent looks for it as well.
+    template();
     let mut parent = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "process::parent_to_be_killed", "--ignored", "--nocapture"])
         .stdout(Stdio::piped())

@@ -4,7 +4,7 @@ mod node;
 mod relay;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,6 @@ use quorate_mariadb::binaries::Binaries;
 use quorate_mariadb::identity::Identity;
 use quorate_mariadb::install::{InstallSpec, prepare};
 use quorate_mariadb::secrets::{Password, Secrets};
-use tempfile::TempDir;
 
 pub(crate) use node::{Cluster, Node};
 pub(crate) use relay::Relay;
@@ -52,12 +51,12 @@ pub(crate) fn spec(datadir: &Path, node: &str, server_id: u32) -> InstallSpec {
     }
 }
 
-/// A data directory initialised once for the whole test binary.
+/// A data directory initialised once for each build of the test binary.
 pub(crate) fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<TempDir> = OnceLock::new();
-    let dir = TEMPLATE.get_or_init(|| {
-        let dir = TempDir::new().unwrap();
-        let spec = spec(&dir.path().join("data"), "template", 1);
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let datadir = template_dir().join("data");
+        let spec = spec(&datadir, "template", 1);
         // A runtime of its own on a thread of its own: the first caller is inside a test's runtime.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -65,14 +64,30 @@ pub(crate) fn template() -> &'static Path {
                 .build()
                 .unwrap();
             runtime
-                .block_on(timed("initialise the template", prepare(&binaries(), &spec, LIMIT)))
+                .block_on(timed("provide the template", prepare(&binaries(), &spec, LIMIT)))
                 .unwrap();
         })
         .join()
         .unwrap();
-        dir
-    });
-    Box::leak(dir.path().join("data").into_boxed_path())
+        datadir
+    })
+}
+
+/// Named by the build, so that a changed schema is never served from an old template. Those of older builds are removed.
+fn template_dir() -> PathBuf {
+    const PREFIX: &str = "mariadb-template-";
+    let built = std::env::current_exe().unwrap().metadata().unwrap().modified().unwrap();
+    let built = built.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    let ours = format!("{PREFIX}{built}");
+    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in std::fs::read_dir(base).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(PREFIX) && name != ours {
+            std::fs::remove_dir_all(entry.path()).unwrap();
+        }
+    }
+    base.join(ours)
 }
 
 /// Awaits and prints how long it took.
