@@ -23,8 +23,11 @@ async fn parent_to_be_killed() {
 async fn killing_the_parent_kills_the_server() {
     // Before the parent looks for it as well.
     template();
+    // The killed parent cannot remove its directory, so it gets one inside ours.
+    let dir = TempDir::new().unwrap();
     let mut parent = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "process::parent_to_be_killed", "--ignored", "--nocapture"])
+        .env("TMPDIR", dir.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
