@@ -3,6 +3,7 @@
 mod lead;
 mod perform;
 mod propose;
+mod wake;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,13 +26,15 @@ use crate::link::{LinkEvent, Live};
 use crate::machine::{Asked, Denied, Done, Event, Machine, ProposalOutcome, Request, RequestId};
 use crate::metric;
 
+pub(crate) use wake::Wake;
+
 /// Inputs that may wait; senders wait when it is full.
 pub(crate) const INPUTS_MAX: usize = 1024;
 /// How often time passes for the machine.
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(25);
 
 /// Gauges are set this often, in ticks.
-const OBSERVE_TICKS: u64 = 20;
+const OBSERVE_TICKS: u64 = 40;
 
 /// What the core is told.
 pub(crate) enum Input {
@@ -100,6 +103,8 @@ pub(crate) struct Core {
     pub(crate) live: BTreeMap<String, Live>,
     /// Operators who wait.
     pub(crate) answers: BTreeMap<RequestId, oneshot::Sender<Result<Done, Denied>>>,
+    /// Whether the machine slept.
+    pub(crate) wake: Wake,
     /// Requests so far.
     pub(crate) requests: RequestId,
     /// Ticks so far.

@@ -52,6 +52,43 @@ pub enum Error {
     /// Raft has stopped.
     #[error("Raft has stopped; the log says why, and a restart may help")]
     RaftStopped,
+    /// The data folder cannot be used.
+    #[error("cannot use the data folder `{}`; check its owner, mode and free space", data_dir.display())]
+    DataFolder {
+        /// The folder.
+        data_dir: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The data folder is another supervisor's.
+    #[error(
+        "`{}` belongs to supervisor {found}, but this is {wanted}; correct data_dir or the ids",
+        data_dir.display()
+    )]
+    ForeignData {
+        /// The folder.
+        data_dir: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Who wanted it.
+        wanted: String,
+    },
+    /// Another process uses the data folder.
+    #[error("another process uses `{}`; stop it first", data_dir.display())]
+    DataInUse {
+        /// The folder.
+        data_dir: PathBuf,
+    },
+    /// The note whose folder it is cannot be read.
+    #[error("`{}` is damaged; if the folder is this supervisor's, remove that file and start again", path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The data folder belongs to another deployment.
     #[error(
         "`{}` holds the state of cluster `{found}`, but cluster.id is `{wanted}`; correct cluster.id, or use another data_dir",

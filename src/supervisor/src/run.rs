@@ -1,5 +1,6 @@
 //! Starting, wiring and stopping a supervisor.
 
+mod claim;
 mod raft;
 mod renew;
 
@@ -18,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::core::{Core, INPUTS_MAX};
+use crate::core::{Core, INPUTS_MAX, Wake};
 use crate::error::Error;
 use crate::link::{Dialler, Gate, Rules, dial, listen};
 use crate::machine::{Machine, Settings};
@@ -36,6 +37,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     let tls = Tls::load(&config.tls)?;
     check_name(&config, &tls)?;
     let keys = Arc::new(Keys::load(config.tokens_file.clone())?);
+    let claim = claim::Claim::take(&config)?;
     let links = bind("link", config.listen.link)?;
     let apis = bind("api", config.listen.api)?;
     let raft = raft::Raft::start(&config, &tls).await?;
@@ -82,6 +84,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
         data_dir: config.data_dir.clone(),
         live: BTreeMap::new(),
         answers: BTreeMap::new(),
+        wake: Wake::new(Clock.now()),
         requests: 0,
         ticks: 0,
     };
@@ -96,6 +99,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     if timeout(STOP_TIMEOUT, tasks.wait()).await.is_err() {
         warn!("some tasks did not end in time");
     }
+    drop(claim);
     info!(id = config.id, "supervisor ended");
     ended
 }

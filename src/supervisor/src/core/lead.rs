@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_api::clock::Clock;
 use quorate_model::State;
 use quorate_raft::{Leadership, Node, Role};
 use tokio::sync::mpsc;
@@ -53,6 +54,7 @@ impl Core {
         if !self.machine.leads() {
             return;
         }
+        let awake = self.wake.awake_for(Clock.now());
         let age = match self.node.quorum_acked_age() {
             Some(age) if age < ALONE_AFTER => Some(age),
             // A single voter is its own quorum, and Raft has nobody to ask.
@@ -64,7 +66,7 @@ impl Core {
                 }
             }
         };
-        if let Some(age) = age {
+        if let Some(age) = age.filter(|age| *age < awake) {
             self.feed(Event::QuorumAcked { age });
         }
     }

@@ -120,6 +120,19 @@ async fn what_is_wrong_at_the_start_is_named() {
     );
     drop(taken);
 
+    // The folder is its own since the attempt above.
+    let mut wrong = group.configs["s2"].clone();
+    wrong.data_dir = config.data_dir.clone();
+    let error = chain(&refused(wrong).await);
+    assert!(
+        error.contains("belongs to supervisor s1 of cluster `test`, but this is s2"),
+        "{error}"
+    );
+    let mut wrong = config.clone();
+    wrong.cluster.id = "other".to_owned();
+    let error = chain(&refused(wrong).await);
+    assert!(error.contains("but this is s1 of cluster `other`"), "{error}");
+
     let mut wrong = config;
     wrong.id = "s7".to_owned();
     assert!(chain(&refused(wrong).await).contains("`s7` is not among `peers`"));
