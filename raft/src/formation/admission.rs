@@ -32,7 +32,7 @@ pub(crate) async fn join(inner: &Inner, request: JoinRequest) -> Result<JoinAnsw
 
 /// Makes a joined supervisor a voter in place of its former self. Repeating it does no harm.
 pub(crate) async fn admit(inner: &Inner, request: AdmitRequest) -> Result<(), WireError> {
-    let raft = inner.leading().map_err(refusal)?;
+    inner.leading().map_err(refusal)?;
     let AdmitRequest { node_id, member } = request;
     let members = inner.members();
     let known = members.iter().find(|(id, _)| *id == node_id);
@@ -47,7 +47,7 @@ pub(crate) async fn admit(inner: &Inner, request: AdmitRequest) -> Result<(), Wi
         .filter(|(id, other)| other.name == member.name && *id != node_id)
         .map(|(id, _)| *id)
         .collect();
-    if former.is_empty() && raft.voter_ids().any(|id| id == node_id) {
+    if inner.is_settled(node_id) {
         return Ok(());
     }
     check_name(inner, &member)?;

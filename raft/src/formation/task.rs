@@ -67,10 +67,10 @@ async fn step(inner: &Arc<Inner>) -> Formation {
     if let Err(error) = inner.run_raft().await {
         return Formation::refused(&error);
     }
-    let is_voter = inner
-        .raft()
-        .is_some_and(|raft| raft.voter_ids().any(|id| id == me.node_id));
-    if is_voter {
+    if let Err(error) = inner.finish_change().await {
+        tracing::warn!(%error, "a membership change that a former leader began is not finished yet");
+    }
+    if inner.is_settled(me.node_id) {
         // A voter that hears its leader, or whose leader is only just gone, is in good standing.
         if inner.leader().is_some() {
             return Formation::Member;

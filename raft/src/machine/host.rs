@@ -90,7 +90,12 @@ impl MachineHost {
     fn apply_one(&mut self, id: LogId, payload: &EntryPayloadOf) -> Outcome {
         self.last = Some(id);
         match payload {
-            EntryPayload::Blank => Outcome::Internal,
+            // Each new leader commits one before it acts, so that its orders carry a higher index than its predecessor's, and
+            // a late order of the old leader bounces even when nothing else was committed in between (invariants I3, I16).
+            EntryPayload::Blank => {
+                Arc::make_mut(&mut self.state).index = id.index;
+                Outcome::Internal
+            }
             EntryPayload::Membership(membership) => {
                 self.membership = Membership::new(Some(id), membership.clone());
                 Outcome::Internal

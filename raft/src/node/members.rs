@@ -172,6 +172,43 @@ impl Inner {
         self.change(ChangeMembers::RemoveNodes(rest)).await
     }
 
+    /// Whether an id votes, in a configuration that is final, and no former id of the same supervisor is left.
+    ///
+    /// A leader may have died between the two halves of a replacement. The group then needs a majority of the old voters
+    /// too, and one of them has lost its disk.
+    pub(crate) fn is_settled(&self, id: RaftId) -> bool {
+        let Some(raft) = self.raft() else {
+            return false;
+        };
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let final_voter = matches!(membership.get_joint_config().as_slice(), [voters] if voters.contains(&id));
+        let name = membership.get_node(&id).map(|member| &member.name);
+        let mut holders = membership.nodes().filter(|(_, member)| Some(&member.name) == name);
+        final_voter && holders.all(|(holder, _)| *holder == id)
+    }
+
+    /// On the leader: finishes a change that a former leader has left half done.
+    pub(crate) async fn finish_change(&self) -> Result<(), MemberError> {
+        let Ok(raft) = self.leading() else {
+            return Ok(());
+        };
+        let wanted = {
+            let metrics = raft.metrics();
+            let metrics = metrics.borrow_watched();
+            // An uncommitted half belongs to a change that is under way.
+            if metrics.membership_config != metrics.committed_membership_config {
+                return Ok(());
+            }
+            match metrics.membership_config.get_joint_config().as_slice() {
+                [_, .., wanted] => wanted.clone(),
+                [_] | [] => return Ok(()),
+            }
+        };
+        self.change(ChangeMembers::ReplaceAllVoters(wanted)).await
+    }
+
     /// Runs a change to its end even if the caller goes away, so that no joint configuration is left behind.
     async fn change(&self, change: ChangeMembers<RaftId, Member>) -> Result<(), MemberError> {
         let raft = self.leading()?.clone();

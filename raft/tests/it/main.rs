@@ -10,6 +10,8 @@ mod cluster;
 mod disk;
 mod durability;
 mod lab;
+mod nemesis;
 mod pki;
+mod proxy;
 mod refusal;
 mod suite;
