@@ -37,7 +37,7 @@ pub enum Error {
     #[error("the socket path `{}` is longer than the 107 bytes that Linux allows; set `server.socket` to a shorter one", .0.display())]
     SocketPath(PathBuf),
     /// The data directory cannot be used.
-    #[error("the data directory cannot be used")]
+    #[error("the node's server cannot be prepared")]
     Install(#[source] InstallError),
     /// An address is taken.
     #[error("cannot listen on {address} (`{field}`); stop what uses it, or configure another one")]

@@ -13,7 +13,6 @@ use quorate_mariadb::binaries::Binaries;
 use quorate_mariadb::identity::Identity;
 use quorate_mariadb::install::{InstallSpec, prepare};
 use quorate_mariadb::secrets::Secrets;
-use tempfile::TempDir;
 use tokio::time::Instant;
 
 pub(crate) use cluster::{Cluster, facts, kill};
@@ -30,12 +29,13 @@ pub(crate) struct Template {
 }
 
 pub(crate) fn template() -> &'static Template {
-    static TEMPLATE: OnceLock<(Template, TempDir)> = OnceLock::new();
-    let (template, _) = TEMPLATE.get_or_init(|| {
-        let dir = TempDir::new().unwrap();
-        let secrets = dir.path().join("secrets");
+    static TEMPLATE: OnceLock<Template> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        // Kept for the next run; it appears by a rename, so it is never half made.
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent-template");
+        let secrets = dir.join("secrets");
         write_secrets(&secrets);
-        let datadir = dir.path().join("data");
+        let datadir = dir.join("data");
         let spec = InstallSpec {
             datadir: datadir.clone(),
             identity: Identity {
@@ -60,9 +60,8 @@ pub(crate) fn template() -> &'static Template {
         })
         .join()
         .unwrap();
-        (Template { secrets, datadir }, dir)
-    });
-    template
+        Template { secrets, datadir }
+    })
 }
 
 pub(crate) fn write_secrets(dir: &Path) {
