@@ -1,6 +1,7 @@
 //! Proof that the promise holds: deterministic simulation, invariants, and chaos on real servers.
 //!
 //! ```text
+//!   sim           the real machines in virtual time, one seed decides everything
 //!   invariants/   one promise per file, checked in the simulation and on real histories
 //!   lab           the real thing on this machine, driven through the `quorate` binary
 //!   nemesis       what goes wrong
@@ -14,4 +15,5 @@ pub mod checkers;
 pub mod invariants;
 pub mod lab;
 pub mod nemesis;
+pub mod sim;
 pub mod workloads;
