@@ -1,7 +1,7 @@
 //! Whose data folder this is.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -39,8 +39,7 @@ impl Claim {
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| Error::DataInUse {
             data_dir: config.data_dir.clone(),
         })?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(folder)?;
+        let text = fs::read_to_string(&path).map_err(folder)?;
         let wanted = Owner {
             cluster: config.cluster.id.clone(),
             supervisor: config.id.clone(),
@@ -71,8 +70,6 @@ fn open(path: &PathBuf) -> io::Result<File> {
 }
 
 fn write(file: &mut File, folder: &Path, owner: &Owner) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
     file.write_all(&serde_json::to_vec(owner)?)?;
     file.sync_all()?;
     File::open(folder)?.sync_all()
