@@ -1,6 +1,6 @@
 //! Three nodes over real sockets and real certificates.
 
-use quorate_raft::{Formation, ProposeError, Role};
+use quorate_raft::{Formation, MemberError, ProposeError, Role};
 
 use crate::lab::{Lab, note};
 
@@ -168,6 +168,35 @@ fn a_removed_disk_that_returns_is_told_so() {
         *lab.node(host).formation().borrow() == Formation::Removed { id: old_id }
     });
     lab.write("two");
+}
+
+#[test]
+fn an_operator_removes_a_voter_and_adds_it_under_another_id() {
+    let mut lab = Lab::formed();
+    lab.write("one");
+    let leader = lab.leader();
+    let host = (leader + 1) % 3;
+    let old_id = lab.node(host).identity().unwrap().node_id;
+    assert_eq!(
+        lab.on(leader, lab.node(leader).remove_member(77)),
+        Err(MemberError::UnknownId(77))
+    );
+    lab.on(leader, lab.node(leader).remove_member(old_id)).unwrap();
+    lab.until("it is told so", |lab| {
+        *lab.node(host).formation().borrow() == Formation::Removed { id: old_id }
+    });
+    assert_eq!(lab.node(leader).members().len(), 2);
+    lab.write("two");
+
+    lab.stop(host);
+    lab.wipe(host);
+    lab.start(host);
+    let written = lab.write("three");
+    lab.until_applied(host, written);
+    lab.until("three vote", |lab| {
+        let members = lab.node(leader).members();
+        members.len() == 3 && members.iter().all(|(_, _, votes)| *votes)
+    });
 }
 
 #[test]

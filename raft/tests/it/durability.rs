@@ -139,7 +139,7 @@ async fn run_until_death(disk: &Disk, rng: &mut StdRng) -> (Content, Content) {
 
 #[tokio::test]
 async fn acknowledged_votes_and_entries_survive_crashes() {
-    for seed in 0..40 {
+    for seed in 0..24 {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut disk = Disk::default();
         close(open(disk.clone())).await;
@@ -201,7 +201,7 @@ async fn a_flipped_bit_is_refused_or_harmless() {
         let (image, held) = sample(clean).await;
         let mut rng = StdRng::seed_from_u64(1);
         let (mut refused, mut harmless) = (0, 0);
-        for _ in 0..150 {
+        for _ in 0..100 {
             // Half of the flips go where data is for certain.
             let at = if rng.random_bool(0.5) {
                 let used: Vec<usize> = (0..image.len()).filter(|&at| image[at] != 0).collect();
