@@ -79,6 +79,7 @@ impl Door {
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
                 let stream = stream.into_std().unwrap();
                 kept.lock().unwrap().push(stream.try_clone().unwrap());
                 let stream = TcpStream::from_std(stream).unwrap();

@@ -48,6 +48,7 @@ impl Supervisor {
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move {
             loop {
                 let (stream, _) = socket.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
                 let (desk, acceptor) = (desk.clone(), acceptor.clone());
                 inner.spawn(ended.clone().run_until_cancelled_owned(desk.serve(acceptor, stream)));
             }
