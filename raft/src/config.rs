@@ -155,6 +155,12 @@ impl Config {
         self.peers.iter().find(|peer| peer.name == self.name)
     }
 
+    /// A member as it is configured here. The group remembers where it was when it joined; since then it may have moved.
+    pub(crate) fn located(&self, member: &Member) -> Member {
+        let configured = self.peers.iter().find(|peer| peer.name == member.name);
+        configured.unwrap_or(member).clone()
+    }
+
     /// The first voters with their ids: 1 to n in the order of their names, the same on every peer.
     pub(crate) fn first_voters(&self) -> Vec<(RaftId, Member)> {
         let mut peers = self.peers.clone();

@@ -1,5 +1,6 @@
 //! openraft's view of the peers.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(crate) struct NetworkFactory {
     /// Read at each call: until the group is initialised, another formation may still name the cluster anew.
     pub(crate) identity: Arc<ArcSwapOption<Identity>>,
     pub(crate) peers: Arc<Peers>,
+    /// Where the configured supervisors are, by name.
+    pub(crate) addrs: Arc<BTreeMap<String, String>>,
     /// Bound of one small call; below the election timeout.
     pub(crate) rpc_timeout: Duration,
 }
@@ -48,7 +51,7 @@ impl NetworkFactory {
         Network {
             factory: self.clone(),
             target,
-            addr: member.raft_addr.clone(),
+            addr: self.addrs.get(&member.name).unwrap_or(&member.raft_addr).clone(),
             purpose,
         }
     }

@@ -115,7 +115,7 @@ impl Inner {
         let metrics = metrics.borrow_watched();
         let id = metrics.current_leader.filter(|id| self.is_heard(*id))?;
         let member = metrics.membership_config.membership().get_node(&id)?;
-        Some((id, member.clone()))
+        Some((id, self.config.located(member)))
     }
 
     /// All members that this node knows of, learners included.
@@ -126,7 +126,7 @@ impl Inner {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
         let nodes = metrics.membership_config.membership().nodes();
-        nodes.map(|(id, member)| (*id, member.clone())).collect()
+        nodes.map(|(id, member)| (*id, self.config.located(member))).collect()
     }
 
     /// Whether a log was ever written here.

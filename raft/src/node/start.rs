@@ -93,10 +93,13 @@ pub(super) async fn run_raft(inner: &Inner, identity: &Identity) -> Result<Runni
         Ok((log, machine))
     });
     let (log, machine) = opened.await.map_err(|error| StartError::Raft(error.to_string()))??;
+    let peers = inner.config.peers.iter();
+    let addrs = peers.map(|peer| (peer.name.clone(), peer.raft_addr.clone()));
     let network = NetworkFactory {
         me: identity.node_id,
         identity: Arc::clone(&inner.identity),
         peers: Arc::clone(&inner.peers),
+        addrs: Arc::new(addrs.collect()),
         rpc_timeout: inner.config.profile.rpc_timeout(),
     };
     let (log_closed, not_understood) = (log.closed(), machine.not_understood());

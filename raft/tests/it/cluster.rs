@@ -2,7 +2,7 @@
 
 use quorate_raft::{Formation, MemberError, ProposeError, Role};
 
-use crate::lab::{Lab, note};
+use crate::lab::{Lab, note, reserve};
 
 #[test]
 fn writes_survive_the_leader_and_a_restart_of_all() {
@@ -197,6 +197,26 @@ fn an_operator_removes_a_voter_and_adds_it_under_another_id() {
         let members = lab.node(leader).members();
         members.len() == 3 && members.iter().all(|(_, _, votes)| *votes)
     });
+}
+
+#[test]
+fn a_supervisor_moves_with_its_disk() {
+    let mut lab = Lab::formed();
+    lab.write("one");
+    let old_id = lab.node(2).identity().unwrap().node_id;
+    lab.stop(2);
+    let new_port = reserve();
+    lab.peers[2].raft_addr = new_port.local_addr().unwrap().to_string();
+    drop(new_port);
+    for host in [2, 0, 1] {
+        lab.stop(host);
+        lab.start(host);
+    }
+    let written = lab.write("two");
+    lab.until_applied(2, written);
+    assert_eq!(lab.node(2).identity().unwrap().node_id, old_id);
+    lab.crash(0);
+    lab.write("three");
 }
 
 #[test]
