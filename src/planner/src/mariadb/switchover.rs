@@ -252,6 +252,10 @@ pub(crate) fn on_planned_stop(view: &View<'_>, draft: &mut Draft) {
         return;
     }
     match precheck(view, None) {
+        // Handed over to one that is stopping too, the role would only wander.
+        Ok(target) if view.report(target).is_some_and(|report| report.wants_handover) => {
+            draft.hold(what, "a successor that is not asked to stop itself", None);
+        }
         Ok(target) => {
             let why = format!("{primary} is asked to stop; {target} is caught up");
             draft.because(primary, why.clone());

@@ -85,6 +85,19 @@ fn a_planned_stop_hands_over_first() {
 }
 
 #[test]
+fn a_planned_stop_of_everything_does_not_pass_the_role_around() {
+    let mut scene = Scene::open();
+    for name in ["m1", "m2"] {
+        scene.again(name, |report| report.wants_handover = true);
+    }
+    assert!(scene.plan().begins().is_some(), "m3 stays");
+    scene.again("m3", |report| report.wants_handover = true);
+    let plan = scene.plan();
+    assert_eq!(plan.begins(), None);
+    assert!(plan.waits_for("not asked to stop itself"));
+}
+
+#[test]
 fn a_planned_stop_without_a_successor_is_held_back() {
     let mut scene = Scene::open();
     scene.again("m1", |report| report.wants_handover = true);
