@@ -148,7 +148,7 @@ fn print_remarks(console: Console, cluster: &ClusterStatus) {
             .until_ms
             .map_or_else(String::new, |ms| format!(", for {} at most", time::span(ms)));
         console.line(format_args!(
-            "waiting: {} waits for {}{until}",
+            "held back: {}; waits for {}{until}",
             held.what, held.waiting_for
         ));
     }
