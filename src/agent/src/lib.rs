@@ -19,6 +19,7 @@ mod health;
 mod links;
 pub mod machine;
 mod memory;
+mod prepare;
 mod run;
 mod server;
 mod shell;

@@ -139,12 +139,12 @@ impl Relay {
                 Ok(stream) => return Ok(stream),
                 Err(error) if Instant::now() >= until => return Err(error),
                 Err(error) => {
-                    sleep(if error.is_early() {
+                    let pause = if error.is_early() {
                         RETRY_AFTER
                     } else {
                         RETRY_AFTER_FAILURE
-                    })
-                    .await
+                    };
+                    sleep(pause).await;
                 }
             }
         }

@@ -5,6 +5,9 @@ use quorate_model::{GtidSet, IoThread, Moment, ServerFacts};
 use super::server::{Down, PendingStep, Role, Server, Up};
 use super::{Effect, Machine, Step, StepResult};
 
+/// A server that ends while it starts is started again after pauses that double this many times.
+const FAILED_STARTS_MAX: u32 = 6;
+
 impl Machine {
     /// Starts the server, once its last binlog was looked at and the number of the start is on disk.
     pub(super) fn start_server(&mut self) {
@@ -85,30 +88,37 @@ impl Machine {
             && starting == boot
         {
             let role = Role::Gated;
-            self.server = Server::Up(Up {
+            self.server = Server::Up(Box::new(Up {
                 boot,
                 killed,
                 facts,
                 at: self.now,
                 role,
-            });
+            }));
             self.trouble = None;
+            self.failed_starts = 0;
         }
     }
 
     pub(super) fn take_server_exit(&mut self, boot: u64, exit: String) {
-        let early = match &self.server {
-            Server::Starting { boot: running, killed } if *running == boot => !killed,
-            Server::Up(up) if up.boot == boot => false,
+        let (early, led) = match &self.server {
+            Server::Starting { boot: running, killed } if *running == boot => (!killed, false),
+            Server::Up(up) if up.boot == boot => (false, matches!(up.role, Role::Primary(_))),
             Server::Starting { .. } | Server::Up(_) | Server::Down(_) => return,
         };
         if early {
             self.trouble = Some(format!("the server ended while it started ({exit}); see its error log"));
-            self.retry_at = self.now.after(self.settings.retry_after);
+            let pause = self
+                .settings
+                .retry_after
+                .saturating_mul(1 << self.failed_starts.min(FAILED_STARTS_MAX));
+            self.failed_starts = self.failed_starts.saturating_add(1);
+            self.retry_at = self.now.after(pause);
         }
         self.server = Server::Down(Down {
             exit: Some(exit),
             boot,
+            led,
             examined: false,
             start_at: self.now.after(self.settings.restart_after),
             permit: None,
@@ -117,12 +127,16 @@ impl Machine {
         self.probes.reset();
     }
 
+    /// Only a death in the primary role proves where an epoch ended. A later boot truncates the binlog, so its end
+    /// at a later death must not take the place of the first.
     pub(super) fn take_final_binlog(&mut self, boot: u64, position: Option<GtidSet>) {
         if let Server::Down(down) = &mut self.server
             && down.boot == boot
         {
             down.examined = true;
-            self.final_binlog = position;
+            if down.led && self.final_binlog.is_none() {
+                self.final_binlog = position;
+            }
         }
     }
 
@@ -148,9 +162,12 @@ impl Machine {
             merge(up, facts.clone(), now);
         }
         match (pending.step, result) {
-            (_, StepResult::Failed(why)) => {
+            (step, StepResult::Failed(why)) => {
                 if !pending.cancelled {
-                    self.trouble = Some(why);
+                    // A freeze is tried until its limit; only then is it trouble.
+                    if !matches!(step, Step::Freeze { .. }) {
+                        self.trouble = Some(why);
+                    }
                     self.retry_at = now.after(self.settings.retry_after);
                 }
                 return;

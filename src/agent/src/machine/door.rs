@@ -38,6 +38,7 @@ impl Machine {
     }
 
     pub(super) fn count_observation(&mut self) {
+        self.observed = self.observed.saturating_add(1);
         self.leaving = match self.leaving.take() {
             Some((nodes, left)) if left > 1 => Some((nodes, left.saturating_sub(1))),
             Some(_) | None => None,

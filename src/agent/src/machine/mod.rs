@@ -79,6 +79,9 @@ pub struct Machine {
     steps: u64,
     /// No step or start is tried before.
     retry_at: Moment,
+    failed_starts: u32,
+    /// Observations since the last order that asks for other work; the first may have begun before it.
+    observed: u32,
     /// Why the order is not carried out, until something succeeds.
     trouble: Option<String>,
     /// The epoch and boot for which the role was taken; another boot does not continue it.
@@ -121,6 +124,8 @@ impl Machine {
             step: None,
             steps: 0,
             retry_at: now,
+            failed_starts: 0,
+            observed: 0,
             trouble: None,
             leading: None,
             lease: Lease::default(),

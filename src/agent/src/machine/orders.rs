@@ -29,6 +29,7 @@ impl Machine {
         let task_changed = !self.order.as_ref().is_some_and(|last| same_work(last, &order));
         if task_changed {
             self.order_at = self.now;
+            self.observed = 0;
             self.trouble = None;
             self.retry_at = self.now;
             self.cancel_step();

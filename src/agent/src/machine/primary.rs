@@ -20,7 +20,7 @@ impl Machine {
             Some(Role::Gated) => self.start_step(Step::Salvage),
             Some(Role::Replica { .. }) => self.start_step(Step::StopReceiving),
             Some(Role::Quiet) => self.take_the_role(epoch, required),
-            Some(Role::Primary(primary)) if primary.epoch < epoch => self.stay_primary(epoch),
+            Some(Role::Primary(primary)) if primary.epoch < epoch => self.stay_primary(epoch, required),
             Some(Role::Primary(primary)) if !primary.armed => self.start_step(Step::Arm),
             Some(Role::Primary(primary)) if primary.barrier.is_none() => {
                 // From the first row on, a restarted server must not go on under this epoch.
@@ -70,7 +70,16 @@ impl Machine {
     }
 
     /// An aborted handover: the same server goes on as primary, under a new epoch and with a new epoch row.
-    fn stay_primary(&mut self, epoch: Epoch) {
+    fn stay_primary(&mut self, epoch: Epoch, required: &GtidSet) {
+        let frozen = self.primary().and_then(|primary| primary.frozen.as_ref());
+        let holds = frozen.is_some_and(|position| position.covers(required))
+            || self.up().is_some_and(|up| up.facts.applied.covers(required));
+        if !holds {
+            self.trouble = Some(format!(
+                "does not hold {required}, which the primary of epoch {epoch} must hold"
+            ));
+            return;
+        }
         if self.durable.led < epoch {
             self.persist(|durable| durable.led = epoch);
             return;
@@ -137,13 +146,15 @@ impl Machine {
                     self.start_step(Step::Freeze { limit: left });
                     return;
                 }
-                self.trouble = Some(format!("commits could not be frozen within {} ms", limit.as_millis()));
-                if let Some(pending) = &mut self.step
-                    && matches!(pending.step, Step::Freeze { .. })
-                    && !pending.cancelled
-                {
-                    pending.cancelled = true;
-                    self.out.push(Effect::CancelStep { id: pending.id });
+                if let Some(pending) = &mut self.step {
+                    if matches!(pending.step, Step::Freeze { .. }) && !pending.cancelled {
+                        pending.cancelled = true;
+                        self.out.push(Effect::CancelStep { id: pending.id });
+                    }
+                } else if self.observed > 1 {
+                    // Beside this stand positions that were read after the clients were put out: they bound
+                    // everything that was acknowledged to one of them.
+                    self.trouble = Some(format!("commits could not be frozen within {} ms", limit.as_millis()));
                 }
             }
             Some(Role::Gated | Role::Quiet | Role::Replica { .. } | Role::Primary(_)) | None => {

@@ -19,7 +19,7 @@ pub(super) enum Server {
         killed: bool,
     },
     /// Answering.
-    Up(Up),
+    Up(Box<Up>),
 }
 
 /// A server that is not running.
@@ -29,6 +29,8 @@ pub(super) struct Down {
     pub(super) exit: Option<String>,
     /// Which start ended; 0 if none.
     pub(super) boot: u64,
+    /// Whether it died in the primary role.
+    pub(super) led: bool,
     /// Whether its binlog has been looked at; a start may truncate it.
     pub(super) examined: bool,
     /// Started at the latest then, whatever is ordered.
@@ -99,6 +101,7 @@ impl Server {
         Self::Down(Down {
             exit: None,
             boot: 0,
+            led: false,
             examined: true,
             start_at: now,
             permit: None,

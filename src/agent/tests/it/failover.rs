@@ -21,7 +21,7 @@ async fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
         println!(
             "{:>9.1} ms  after the kill: {what}",
             killed.elapsed().as_secs_f64() * 1e3
-        )
+        );
     };
     kill(cluster.pid("m1"));
     let down = |report: &AgentReport| matches!(report.server, ServerState::Down { .. }).then_some(());

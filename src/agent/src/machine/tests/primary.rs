@@ -170,9 +170,63 @@ fn a_freeze_that_does_not_come_is_given_up_and_said() {
         id: id.unwrap(),
         result: StepResult::Failed("given up".into()),
     });
+    for _ in 0..2 {
+        assert!(
+            matches!(rig.report.progress, Progress::Busy { .. }),
+            "not before the server was observed"
+        );
+        rig.event(Event::Facts {
+            boot: 1,
+            facts: rig.facts.clone(),
+        });
+    }
     assert!(matches!(&rig.report.progress, Progress::Stuck { why, .. } if why.contains("500 ms")));
     rig.promote(2);
     assert!(matches!(rig.report.progress, Progress::Ready { epoch: Epoch(2), .. }));
+}
+
+#[test]
+fn only_the_death_of_a_primary_says_where_its_epoch_ended() {
+    let mut rig = Rig::serving(1);
+    rig.facts.binlog_pos = set("0-1-9");
+    rig.died(1, "killed by signal 9");
+    assert_eq!(rig.report.final_binlog, Some(set("0-1-9")));
+    rig.facts.binlog_pos = set("0-1-8");
+    rig.tick(5000);
+    rig.died(2, "killed by signal 9");
+    assert_eq!(rig.report.final_binlog, Some(set("0-1-9")), "truncated since");
+    rig.follow(2, "m2");
+    assert_eq!(rig.report.final_binlog, None);
+    rig.died(3, "killed by signal 9");
+    assert_eq!(rig.report.final_binlog, None, "a replica's end proves nothing");
+}
+
+#[test]
+fn an_aborted_handover_needs_what_the_new_epoch_requires() {
+    let mut rig = Rig::serving(1);
+    rig.facts.binlog_pos = set("0-1-77");
+    rig.facts.applied = set("0-1-77");
+    rig.order(2, freeze());
+    rig.order(2, promote("0-1-78"));
+    assert!(matches!(&rig.report.progress, Progress::Stuck { why, .. } if why.contains("0-1-78")));
+    rig.order(2, promote("0-1-77"));
+    assert!(matches!(rig.report.progress, Progress::Ready { .. }));
+}
+
+#[test]
+fn a_server_that_does_not_come_up_is_started_again_ever_more_rarely() {
+    let mut rig = Rig::booted();
+    rig.died(1, "killed by signal 9");
+    rig.log.clear();
+    rig.hold_start = true;
+    rig.order(1, Task::Revoke);
+    for boot in 2..20 {
+        rig.died(boot, "left with code 1");
+        rig.tick(1000);
+    }
+    let starts = rig.steps().len();
+    assert!((4..8).contains(&starts), "{starts} starts");
+    assert!(matches!(&rig.report.progress, Progress::Stuck { why, .. } if why.contains("left with code 1")));
 }
 
 #[test]

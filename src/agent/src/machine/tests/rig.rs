@@ -19,6 +19,8 @@ pub(super) struct Rig {
     /// Everything emitted, in order.
     pub(super) log: Vec<Effect>,
     pub(super) hold_persist: bool,
+    /// Servers start but never answer.
+    pub(super) hold_start: bool,
     /// Steps that are not answered, by the start of their debug text.
     pub(super) hold_steps: Vec<&'static str>,
     pub(super) index: u64,
@@ -56,6 +58,7 @@ impl Rig {
             relay: None,
             log: Vec::new(),
             hold_persist: false,
+            hold_start: false,
             hold_steps: Vec::new(),
             index: 10,
             pending: VecDeque::new(),
@@ -109,7 +112,7 @@ impl Rig {
             self.log.push(effect.clone());
             match effect {
                 Effect::Persist(durable) if !self.hold_persist => self.pending.push_back(Event::Persisted(durable)),
-                Effect::Start { boot } => {
+                Effect::Start { boot } if !self.hold_start => {
                     self.facts.io = IoThread::No;
                     self.facts.applier = false;
                     self.pending.push_back(Event::ServerUp {
