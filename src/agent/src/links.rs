@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_api::link::{FromSupervisor, Hello, LinkError, PROTOCOL, Peer, Welcome, receive, send};
-use quorate_api::tls::{Role, Tls, server_name};
-use quorate_model::{ClusterId, NodeId};
+use quorate_api::tls::{Role, server_name};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use rustix::net::sockopt::set_tcp_user_timeout;
@@ -18,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::feed::Caller;
 use crate::machine::Event;
 use crate::memory::chain;
 
@@ -33,9 +33,7 @@ const STALLED_MS: u32 = 2_000;
 /// One link.
 pub(crate) struct Link {
     pub(crate) address: String,
-    pub(crate) tls: Arc<Tls>,
-    pub(crate) cluster: ClusterId,
-    pub(crate) node: NodeId,
+    pub(crate) caller: Caller,
     pub(crate) reports: watch::Receiver<Option<Frame>>,
     pub(crate) events: mpsc::Sender<Event>,
 }
@@ -115,13 +113,13 @@ impl Link {
         let _best_effort = stream.set_nodelay(true);
         let _best_effort = set_tcp_user_timeout(&stream, STALLED_MS);
         let name = server_name(Role::Supervisor, None).map_err(|error| LinkError::Io(error.into()))?;
-        let connector = TlsConnector::from(self.tls.client());
+        let connector = TlsConnector::from(self.caller.client.clone());
         let mut link = connector.connect(name, stream).await.map_err(LinkError::Io)?;
         let hello = Hello {
             protocol: PROTOCOL,
-            cluster: self.cluster.clone(),
+            cluster: self.caller.cluster.clone(),
             peer: Peer::Agent {
-                node: self.node.clone(),
+                node: self.caller.node.clone(),
             },
         };
         send(&mut link, &hello).await?;

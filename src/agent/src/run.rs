@@ -55,10 +55,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     let (events, inbox) = mpsc::channel(EVENTS_MAX);
     let agent = Agent {
         caller: Caller {
-            tls,
+            client: tls.client(),
             cluster: ClusterId::new(config.cluster.as_str()),
             node: NodeId::new(config.node.as_str()),
         },
+        tls,
         events,
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
@@ -80,6 +81,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
 struct Agent {
     config: Config,
     caller: Caller,
+    tls: Arc<Tls>,
     events: mpsc::Sender<Event>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -91,12 +93,7 @@ impl Agent {
     }
 
     fn signals(&self, signals: Signals, shutdown: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
-        signals.run(
-            self.caller.tls.clone(),
-            self.events.clone(),
-            shutdown,
-            self.stop.clone(),
-        )
+        signals.run(self.tls.clone(), self.events.clone(), shutdown, self.stop.clone())
     }
 
     /// Starts every task but the owner's.
@@ -116,7 +113,7 @@ impl Agent {
         let gate = Gate::new(usize::try_from(self.config.door.connections_max).unwrap_or(usize::MAX));
         let door = Listener {
             gate: gate.clone(),
-            tls: self.caller.tls.clone(),
+            tls: self.tls.clone(),
             cluster: self.caller.cluster.clone(),
             socket: site.config.layout.socket().to_owned(),
             direct_clients: self.config.door.direct_clients,
@@ -192,9 +189,7 @@ impl Agent {
         for supervisor in &self.config.supervisors {
             let link = Link {
                 address: supervisor.address.clone(),
-                tls: self.caller.tls.clone(),
-                cluster: self.caller.cluster.clone(),
-                node: self.caller.node.clone(),
+                caller: self.caller.clone(),
                 reports: frames.clone(),
                 events: self.events.clone(),
             };

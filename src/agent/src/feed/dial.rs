@@ -71,7 +71,7 @@ async fn attempt(
     let stream = TcpStream::connect(&target.door).await?;
     quicken(&stream);
     let name = server_name(Role::Agent, Some(target.node.as_str()))?;
-    let mut tls = TlsConnector::from(caller.tls.client()).connect(name, stream).await?;
+    let mut tls = TlsConnector::from(caller.client.clone()).connect(name, stream).await?;
     let hello = DoorHello {
         protocol: PROTOCOL,
         cluster: caller.cluster.clone(),

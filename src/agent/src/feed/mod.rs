@@ -12,13 +12,14 @@ pub(crate) use stream::Stream;
 
 use std::sync::Arc;
 
-use quorate_api::tls::Tls;
 use quorate_model::{ClusterId, NodeId};
+use rustls::ClientConfig;
 
 /// Who dials.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    pub(crate) tls: Arc<Tls>,
+    /// Kept, so that a door that was dialled before is greeted with one round trip less.
+    pub(crate) client: Arc<ClientConfig>,
     pub(crate) cluster: ClusterId,
     pub(crate) node: NodeId,
 }

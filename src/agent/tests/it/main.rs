@@ -12,5 +12,7 @@ mod acks;
 mod boot;
 mod failover;
 mod lease;
+mod overhead;
+mod process;
 mod refusals;
 mod support;
