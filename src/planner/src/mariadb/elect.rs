@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate_model::{Cause, Change, Evidence, GtidSet, Incarnation, NodeId, Progress, ServerFacts};
+use quorate_model::{AgentReport, Cause, Change, Evidence, GtidSet, Incarnation, NodeId, Progress, ServerFacts};
 
 use super::draft::Draft;
-use super::safe::{Ground, Kind, grounds, is_switchover, safe};
+use super::safe::{Ground, Kind, grounds, safe};
 use super::view::{View, extent, facts, revoked};
 
 /// The first election waits this long for all declared nodes, so that the preferred one is there.
@@ -59,7 +59,7 @@ pub(crate) fn elect(view: &View<'_>, draft: &mut Draft) {
     if ack_set.is_empty() && !view.degrades() {
         draft.hold(
             format!("election of {} in epoch {}", best.node, view.epoch()),
-            "another node that can acknowledge its writes",
+            "another node on the same history, revoked, that can acknowledge its writes",
             None,
         );
         return;
@@ -113,8 +113,16 @@ fn first_waits(view: &View<'_>, best: &Candidate<'_>, candidates: &[Candidate<'_
     waits
 }
 
-/// Who may acknowledge the new primary: everyone who is there and on the same history; if that is nobody, whoever will be.
+/// Who may acknowledge the new primary: everyone who is there and on the same history. One that is still on its way does
+/// not count, since it may turn out to hold more, and a term that began without it would make that errant.
 fn next_ack_set(view: &View<'_>, best: &Candidate<'_>) -> BTreeMap<NodeId, Incarnation> {
+    let on_history = |facts: &ServerFacts| view.errant(facts).is_empty() && best.facts.received.covers(&facts.received);
+    let frozen = best.ground.kind == Kind::Frozen;
+    let ready = |report: &AgentReport| {
+        let in_place = revoked(report, view.epoch())
+            || (frozen && matches!(report.progress, Progress::Following { .. }) && report.vouch);
+        in_place && facts(report).is_some_and(on_history)
+    };
     let others = || {
         view.spec
             .nodes
@@ -123,23 +131,20 @@ fn next_ack_set(view: &View<'_>, best: &Candidate<'_>) -> BTreeMap<NodeId, Incar
             .filter_map(|node| view.fresh(node))
             .filter(|report| view.known_directory(report))
     };
-    let on_history = |facts: &ServerFacts| view.errant(facts).is_empty() && best.facts.received.covers(&facts.received);
-    let ready: BTreeMap<NodeId, Incarnation> = others()
-        .filter(|report| report.vouch)
-        .filter(|report| {
-            revoked(report, view.epoch())
-                || (is_switchover(view) && matches!(report.progress, Progress::Following { .. }))
-        })
-        .filter(|report| facts(report).is_some_and(on_history))
-        .map(|report| (report.node.clone(), report.incarnation.clone()))
-        .collect();
-    if !ready.is_empty() {
-        return ready;
+    let members = |reports: Vec<&AgentReport>| {
+        let member = |report: &AgentReport| (report.node.clone(), report.incarnation.clone());
+        reports.into_iter().map(member).collect::<BTreeMap<_, _>>()
+    };
+    let found = members(others().filter(|report| ready(report)).collect());
+    if found.is_empty() && frozen {
+        // Of two nodes: the old primary itself, which stands frozen with nothing that its successor lacks.
+        return members(
+            others()
+                .filter(|report| Some(&report.node) == view.state.deposed.as_ref())
+                .collect(),
+        );
     }
-    others()
-        .filter(|report| facts(report).is_none_or(|facts| view.errant(facts).is_empty()))
-        .map(|report| (report.node.clone(), report.incarnation.clone()))
-        .collect()
+    found
 }
 
 fn propose(view: &View<'_>, best: &Candidate<'_>, ack_set: BTreeMap<NodeId, Incarnation>, draft: &mut Draft) {
