@@ -41,7 +41,7 @@ pub(crate) fn is_runner(pid: u32, dir: &LabDir) -> bool {
     let Some(words) = command_line(pid) else {
         return false;
     };
-    is_alive(pid) && program(pid).as_deref() == Some("quorate") && names_runner(&words, dir)
+    is_alive(pid) && names_runner(&words, dir)
 }
 
 /// Sends a signal, if `pid` is a process of this lab; says whether it was sent.
@@ -60,8 +60,11 @@ pub(crate) fn kill_server(dir: &LabDir, node: &str) -> usize {
     let data = within(&dir.data(node));
     of_lab(dir)
         .into_iter()
-        .filter(|found| found.program != "quorate")
-        .filter(|found| command_line(found.pid).is_some_and(|words| words.iter().any(|word| word.contains(&data))))
+        .filter(|found| {
+            command_line(found.pid).is_some_and(|words| {
+                is_of_server(found.pid, &words, dir) && words.iter().any(|word| word.contains(&data))
+            })
+        })
         .filter(|found| signal(found.pid, dir, Signal::KILL))
         .count()
 }
@@ -104,15 +107,15 @@ pub(crate) async fn gone(pids: &[u32], limit: Duration) -> Vec<u32> {
 }
 
 fn belongs(pid: u32, dir: &LabDir) -> bool {
-    let (Some(program), Some(words)) = (program(pid), command_line(pid)) else {
-        return false;
-    };
-    match program.as_str() {
-        "quorate" => names_runner(&words, dir) || names_role(&words, dir),
-        "mariadbd" | "setpriv" => names_data(&words, dir),
-        installer if installer.starts_with("mariadb-install") => names_data(&words, dir),
-        _ => false,
-    }
+    command_line(pid)
+        .is_some_and(|words| names_runner(&words, dir) || names_role(&words, dir) || is_of_server(pid, &words, dir))
+}
+
+/// Whether it is a server, or what is started for one. The binary of the other processes may have any name.
+fn is_of_server(pid: u32, words: &[String], dir: &LabDir) -> bool {
+    program(pid)
+        .is_some_and(|name| matches!(name.as_str(), "mariadbd" | "setpriv") || name.starts_with("mariadb-install"))
+        && names_data(words, dir)
 }
 
 fn names_runner(words: &[String], dir: &LabDir) -> bool {
@@ -124,9 +127,10 @@ fn names_runner(words: &[String], dir: &LabDir) -> bool {
 
 fn names_role(words: &[String], dir: &LabDir) -> bool {
     let conf = within(&dir.conf_dir());
-    words
-        .windows(2)
-        .any(|window| matches!(window, [flag, path] if flag == "--config" && path.starts_with(&conf)))
+    let is_role = |verb: &str| matches!(verb, "supervise" | "agent" | "route");
+    words.windows(3).any(
+        |window| matches!(window, [verb, flag, path] if is_role(verb) && flag == "--config" && path.starts_with(&conf)),
+    )
 }
 
 fn names_data(words: &[String], dir: &LabDir) -> bool {
