@@ -69,7 +69,9 @@ pub(crate) async fn listen(listener: TcpListener, gate: Arc<Gate>, tasks: TaskTr
             let _permit = permit;
             match timeout(GREETING_TIMEOUT, greet(&gate, &acceptor, stream)).await {
                 Ok(Ok((peer, stream))) => run(&gate, peer, stream, &stop).await,
-                Ok(Err(error)) => warn!(%from, error = %chain(&error), "link refused"),
+                Ok(Err(error @ GreetError::Refused { .. })) => warn!(%from, %error, "link refused"),
+                // Port scanners and plain probes end here; a peer with a wrong certificate says so itself.
+                Ok(Err(error)) => debug!(%from, error = %chain(&error), "link dropped"),
                 Err(_) => debug!(%from, "link dropped: no greeting in time"),
             }
         });

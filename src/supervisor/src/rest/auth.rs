@@ -72,15 +72,24 @@ impl<const ROLE: u8> FromRequestParts<Arc<Api>> for Caller<ROLE> {
             return Err(ApiError::new(
                 ErrorCode::Forbidden,
                 format!(
-                    "`{}` is a {:?}, this needs the role {needed:?}",
-                    record.name, record.role
-                )
-                .to_lowercase(),
+                    "`{}` has the role {}, this needs {}",
+                    record.name,
+                    word(record.role),
+                    word(needed)
+                ),
                 "use a token with that role",
             ));
         }
         Ok(Self {
             name: record.name.clone(),
         })
+    }
+}
+
+const fn word(role: AccessRole) -> &'static str {
+    match role {
+        AccessRole::Viewer => "viewer",
+        AccessRole::Operator => "operator",
+        AccessRole::Admin => "admin",
     }
 }

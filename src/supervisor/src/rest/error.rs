@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use quorate_api::rest::{ErrorBody, ErrorCode};
+use quorate_model::Phase;
 
 use crate::machine::Denied;
 
@@ -68,7 +69,7 @@ impl ApiError {
             ),
             Denied::NotOpen { phase } => Self::new(
                 ErrorCode::WrongPhase,
-                format!("a change of primary is under way ({phase:?})").to_lowercase(),
+                format!("a change of primary is under way ({})", word(phase)),
                 "wait until the epoch is open; `quorate explain` says what it waits for",
             ),
             Denied::StaleEpoch { current } => Self::new(
@@ -111,5 +112,14 @@ impl IntoResponse for ApiError {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+const fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Forming => "forming",
+        Phase::Revoking => "revoking",
+        Phase::Elected => "elected",
+        Phase::Open => "open",
     }
 }
