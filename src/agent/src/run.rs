@@ -48,8 +48,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     let tls = load_tls(&config)?;
     let secrets = Secrets::from_dir(&config.secrets_dir).map_err(Error::Secrets)?;
     let listeners = Listeners::bind(&config).await?;
-    let signals = Signals::listen().map_err(Error::Signals)?;
-    let server = prepare_server(&config, &secrets).await?;
+    let mut signals = Signals::listen().map_err(Error::Signals)?;
+    let server = tokio::select! {
+        server = prepare_server(&config, &secrets) => server?,
+        () = signals.asked(&shutdown) => return Ok(()),
+    };
     tracing::info!(node = config.node, incarnation = %server.identity.incarnation, "agent starts");
 
     let (events, inbox) = mpsc::channel(EVENTS_MAX);

@@ -30,6 +30,15 @@ impl Signals {
         })
     }
 
+    /// A request to stop before there is anything to stop.
+    pub(crate) async fn asked(&mut self, shutdown: &CancellationToken) {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     /// Turns signals into events until `stop`. A first request to stop may come as a signal, as `shutdown`, or as both.
     pub(crate) async fn run(
         mut self,

@@ -252,7 +252,7 @@ fn admits(door: &Door, guest: &Guest) -> Result<(), (RefusalCode, String)> {
                 ))
             }
         }
-        (DoorState::Open { .. }, Guest::Client { router: None, .. })
+        (DoorState::Open { .. } | DoorState::ReadOnly { .. }, Guest::Client { router: None, .. })
         | (DoorState::ReadOnly { .. }, Guest::Client { write: false, .. })
         | (DoorState::Replicas { .. } | DoorState::Open { .. }, Guest::Replica { .. } | Guest::Failsafe { .. }) => {
             Ok(())

@@ -15,7 +15,7 @@ use crate::door::quicken;
 use crate::machine::Target;
 
 /// One attempt.
-const ATTEMPT_MAX: Duration = Duration::from_secs(2);
+const ATTEMPT_MAX: Duration = Duration::from_millis(1500);
 
 /// Why the door did not let us in.
 #[derive(Debug, thiserror::Error)]

@@ -23,8 +23,8 @@ use crate::machine::Target;
 const RETRY_AFTER: Duration = Duration::from_millis(5);
 /// After an attempt that failed for another reason.
 const RETRY_AFTER_FAILURE: Duration = Duration::from_millis(50);
-/// How long the receiving thread is held; refused, it would try again only after a second. Below its own timeout.
-const HELD_MAX: Duration = Duration::from_millis(900);
+/// How long the receiving thread is held; refused, it would try again only after a second. Below its own timeout of 2 s.
+const HELD_MAX: Duration = Duration::from_millis(1700);
 /// A stream without a byte for this long after some came is quiet.
 const QUIET_AFTER: Duration = Duration::from_millis(8);
 /// After a failure to accept.

@@ -145,6 +145,12 @@ impl Cluster {
         self.agents.insert(config.node.clone(), Agent { config, stop, task });
     }
 
+    /// Knows an agent that runs elsewhere.
+    pub(crate) fn adopt(&mut self, config: Config) {
+        let (stop, task) = (CancellationToken::new(), TaskTracker::new().spawn(async { Ok(()) }));
+        self.agents.insert(config.node.clone(), Agent { config, stop, task });
+    }
+
     pub(crate) fn ask_to_stop(&self, node: &str) {
         self.agents[node].stop.cancel();
     }
