@@ -50,7 +50,12 @@ fn successor<'a>(view: &View<'a>) -> Result<(&'a NodeId, &'a ServerFacts), Strin
         .first()
         .copied()
         .ok_or_else(|| "no node that may lead holds everything that may have been acknowledged".to_owned())?;
-    let witness = view.others().any(|node| node != best.0 && there(view, node).is_some());
+    // A candidate that never opened is free to follow whoever takes over.
+    let candidate = view.state.primary.iter().filter(|_| view.state.phase == Phase::Elected);
+    let witness = view
+        .others()
+        .chain(candidate)
+        .any(|node| node != best.0 && there(view, node).is_some());
     if !witness && !view.degrades() {
         return Err(format!(
             "{} could lead, but nobody could acknowledge its writes",

@@ -239,7 +239,22 @@ fn a_candidate_stuck_for_long_is_given_up() {
         };
     });
     assert_eq!(scene.plan().begins(), None);
-    scene.pass(11_000);
+    scene.pass(5_100);
     scene.refresh();
+    assert_eq!(scene.plan().begins(), Some(&Cause::CandidateLost));
+}
+
+/// Seed 128 of the simulation: with two nodes left, a candidate whose server was restarted stayed elected for ever.
+#[test]
+fn a_candidate_that_is_there_can_acknowledge_its_successor() {
+    let mut scene = Scene::elected();
+    scene.again("m2", |report| {
+        report.progress = Progress::Stuck {
+            epoch: quorate_model::Epoch(2),
+            why: "the server was restarted since it was made primary".to_owned(),
+        };
+    });
+    scene.pass(11_000);
+    scene.refresh_except(&["m1"]);
     assert_eq!(scene.plan().begins(), Some(&Cause::CandidateLost));
 }
