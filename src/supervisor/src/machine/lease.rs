@@ -18,7 +18,9 @@ impl Machine {
         self.leading = term;
         self.quorum = None;
         self.plan = None;
-        self.violations.clear();
+        if !std::mem::take(&mut self.violations).is_empty() {
+            effects.push(Effect::Alarm(Vec::new()));
+        }
         self.cooling = Moment::ZERO;
         self.sent.clear();
         self.published = None;

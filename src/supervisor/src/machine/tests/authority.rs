@@ -67,10 +67,10 @@ fn nobody_but_the_primary_is_leased_and_not_once_its_term_may_be_over() {
     assert!(grants(&rig.report(back)).is_empty());
 }
 
-#[test]
-fn a_plan_that_breaks_the_audit_is_not_carried_out() {
-    let mut rig = Rig::leading();
+/// A plan that elects without any proof.
+fn bad_plan(rig: &mut Rig) -> Plan {
     let good = rig.machine.plan().unwrap().clone();
+    rig.wait(Duration::from_millis(100));
     let elect = Change::Elect {
         epoch: Epoch(1),
         candidate: "m2".into(),
@@ -79,12 +79,23 @@ fn a_plan_that_breaks_the_audit_is_not_carried_out() {
         positions: [].into(),
         evidence: Vec::new(),
     };
-    let bad = Plan {
+    Plan {
         changes: vec![elect],
         ..good
-    };
+    }
+}
+
+fn all_clear(effects: &[Effect]) -> bool {
+    effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Alarm(found) if found.is_empty()))
+}
+
+#[test]
+fn a_plan_that_breaks_the_audit_is_not_carried_out() {
+    let mut rig = Rig::leading();
+    let bad = bad_plan(&mut rig);
     let mut effects = Vec::new();
-    rig.wait(Duration::from_millis(100));
     rig.machine.act_on(rig.now, bad.clone(), &mut effects);
     assert!(
         matches!(effects.as_slice(), [Effect::Alarm(found)] if !found.is_empty()),
@@ -94,13 +105,18 @@ fn a_plan_that_breaks_the_audit_is_not_carried_out() {
     effects.clear();
     rig.machine.act_on(rig.now, bad, &mut effects);
     assert!(effects.is_empty(), "said once: {effects:?}");
-    let effects = rig.run(Duration::from_millis(100), &["m1", "m2", "m3"]);
-    assert!(
-        effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Alarm(found) if found.is_empty())),
-        "{effects:?}"
-    );
+    assert!(all_clear(&rig.run(Duration::from_millis(100), &["m1", "m2", "m3"])));
+}
+
+#[test]
+fn an_alarm_ends_with_the_lead() {
+    let mut rig = Rig::leading();
+    let bad = bad_plan(&mut rig);
+    rig.machine.act_on(rig.now, bad, &mut Vec::new());
+    assert!(all_clear(&rig.feed(Event::Leadership {
+        leading: false,
+        term: 6
+    })));
 }
 
 #[test]
