@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::view::{View, facts, ms};
 
 /// A candidate that cannot get ready for so long is given up if there is another.
-const STUCK_MAX: Duration = Duration::from_secs(10);
+const STUCK_MAX: Duration = Duration::from_secs(5);
 
 /// What is wrong with a primary.
 #[derive(Debug, Clone, PartialEq, Eq)]
