@@ -67,6 +67,8 @@ pub struct Machine {
     leading: Option<u64>,
     /// When a quorum last acknowledged this leader, at the latest.
     quorum: Option<Moment>,
+    /// Leases granted under a longer term than the present one have ended by then.
+    longer_leases_until: Moment,
     plan: Option<Plan>,
     violations: Vec<Violation>,
     in_flight: Option<InFlight>,
@@ -93,6 +95,7 @@ impl Machine {
             wall: (now, UnixMillis(0)),
             leading: None,
             quorum: None,
+            longer_leases_until: Moment::ZERO,
             plan: None,
             violations: Vec::new(),
             in_flight: None,

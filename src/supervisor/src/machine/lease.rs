@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_model::{Change, LeaseGrant, Moment, NodeId};
+use quorate_model::{Change, LeaseGrant, Moment, NodeId, State};
 
 use super::{Effect, Machine};
 
@@ -25,9 +25,26 @@ impl Machine {
         self.sent.clear();
         self.published = None;
         self.forget_proposals(effects);
-        self.seen.leader_since = now;
+        self.seen.leader_since = self.leases_begin(now);
         self.seen.last_grant = None;
         self.seen.phase_since = now;
+    }
+
+    /// The declared length of a lease may have become shorter: those granted before last as long as they did.
+    pub(super) fn policy_changed(&mut self, now: Moment, before: &State) {
+        let wait = |state: &State| state.spec.as_ref().map(|spec| spec.policy.lease_wait());
+        if wait(before) > wait(&self.state) {
+            self.longer_leases_until = now.after(wait(before).unwrap_or_default());
+            self.seen.leader_since = self.leases_begin(self.seen.leader_since);
+        }
+    }
+
+    /// From when a wait of one lease outlives every grant of earlier leaders.
+    fn leases_begin(&self, lead: Moment) -> Moment {
+        let wait = u64::try_from(self.policy().lease_wait().as_micros()).unwrap_or(u64::MAX);
+        lead.max(Moment::from_micros(
+            self.longer_leases_until.as_micros().saturating_sub(wait),
+        ))
     }
 
     pub(super) fn quorum_acked(&mut self, now: Moment, age: Duration, effects: &mut Vec<Effect>) {

@@ -23,6 +23,7 @@ impl Machine {
         if (before.epoch, before.phase) != (self.state.epoch, self.state.phase) {
             self.seen.phase_since = now;
         }
+        self.policy_changed(now, &before);
         // A first look at an old log is no news.
         if before.index > 0 {
             let news = self.state.history.iter().filter(|record| record.epoch > before.epoch);

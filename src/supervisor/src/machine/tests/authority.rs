@@ -129,3 +129,33 @@ fn a_new_term_forgets_the_grants_of_the_last() {
     assert_eq!(rig.machine.observations().leader_since, rig.now);
     assert!(!rig.machine.may_act(rig.now));
 }
+
+#[test]
+fn leases_granted_before_they_became_shorter_are_waited_out() {
+    let mut rig = Rig::leading();
+    let old_wait = rig.state.spec.as_ref().unwrap().policy.lease_wait();
+    let mut shorter = super::rig::spec();
+    shorter.policy.lease_ttl = Duration::from_millis(500);
+    let new_wait = shorter.policy.lease_wait();
+    rig.state.spec = Some(shorter);
+    rig.state.index += 1;
+    rig.applied();
+    let changed = rig.now;
+    assert_eq!(
+        rig.machine.observations().leader_since.after(new_wait),
+        changed.after(old_wait)
+    );
+    // So does the next leader.
+    rig.wait(Duration::from_millis(100));
+    rig.feed(Event::Leadership { leading: true, term: 9 });
+    assert_eq!(
+        rig.machine.observations().leader_since.after(new_wait),
+        changed.after(old_wait)
+    );
+    rig.wait(Duration::from_secs(3));
+    rig.feed(Event::Leadership {
+        leading: true,
+        term: 10,
+    });
+    assert_eq!(rig.machine.observations().leader_since, rig.now);
+}
