@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use quorate_model::{Change, Command, OperationId, UnixMillis};
@@ -242,7 +243,17 @@ pub(crate) fn note(key: &str) -> Command {
     }
 }
 
-/// A free port, held until the listener is dropped.
+/// A free port, held until the listener is dropped. Below the range from which the kernel takes ports for outgoing
+/// connections, so that it is still free when a node comes to use it.
 pub(crate) fn reserve() -> TcpListener {
-    TcpListener::bind("127.0.0.1:0").unwrap()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let n = NEXT
+            .fetch_add(1, Ordering::Relaxed)
+            .wrapping_add(std::process::id().wrapping_mul(61));
+        let port = u16::try_from(20_000 + n % 12_000).unwrap();
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener;
+        }
+    }
 }
