@@ -25,6 +25,8 @@ use crate::machine::Event;
 const GREETING_MAX: Duration = Duration::from_secs(3);
 /// A plain MySQL client says nothing until the server does; whoever is silent for this long is one.
 const PLAIN_AFTER: Duration = Duration::from_millis(250);
+/// How long a replica waits for a primary that still prepares. Shorter than it waits for our answer.
+const PATIENCE: Duration = Duration::from_millis(1000);
 /// Greetings at once.
 const GREETINGS_MAX: usize = 128;
 /// A peer that acknowledges nothing for this long is gone.
@@ -173,7 +175,11 @@ impl Listener {
 
     /// Admits and connects to the server, or refuses in words.
     async fn enter(&self, tls: &mut TlsStream<TcpStream>, guest: Guest) -> io::Result<Option<(Pass, UnixStream)>> {
-        let pass = match self.gate.admit(guest, None) {
+        let admitted = match &guest {
+            Guest::Client { .. } => self.gate.admit(guest, None),
+            Guest::Replica { .. } | Guest::Failsafe { .. } => self.gate.admit_patiently(guest, None, PATIENCE).await,
+        };
+        let pass = match admitted {
             Ok(pass) => pass,
             Err(Refusal { code, epoch, why }) => {
                 refuse(tls, code, epoch, why).await?;
@@ -199,7 +205,7 @@ impl Listener {
             node: node.clone(),
             epoch,
         };
-        match self.gate.admit(guest, Some(asks)) {
+        match self.gate.admit_patiently(guest, Some(asks), PATIENCE).await {
             Ok(pass) => {
                 welcome(&mut tls, pass.epoch).await?;
                 failsafe::ask(tls, &pass, node, asked, &self.events).await

@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quorate_api::clock::Clock;
 use quorate_api::link::{FailsafeAsk, RefusalCode};
 use quorate_model::{DoorState, Epoch, Moment, NodeId, RouterId};
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::machine::Door;
@@ -51,6 +53,8 @@ pub(crate) struct Gate {
     /// End of the lease for clients, in microseconds of the boot clock; looked at before each piece of data.
     clients_until: AtomicU64,
     clients_max: usize,
+    /// Rung at every change of the state.
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -81,6 +85,7 @@ impl Gate {
             }),
             clients_until: AtomicU64::new(0),
             clients_max,
+            changes: watch::channel(()).0,
         })
     }
 
@@ -103,6 +108,8 @@ impl Gate {
                 .acks
                 .send_if_modified(|acks| std::mem::replace(acks, able) != able);
         }
+        drop(inner);
+        self.changes.send_replace(());
     }
 
     pub(crate) fn serve_until(&self, until: Moment) {
@@ -152,6 +159,29 @@ impl Gate {
         };
         inner.inside.insert(id, Entry { guest, cut, acks, asks });
         Ok(pass)
+    }
+
+    /// As [`Gate::admit`], but somebody who comes before the door is open waits for it for a while. A replica is sent to a
+    /// primary that still prepares; so it is greeted already when the door opens.
+    pub(super) async fn admit_patiently(
+        self: &Arc<Self>,
+        guest: Guest,
+        asks: Option<mpsc::Sender<FailsafeAsk>>,
+        patience: Duration,
+    ) -> Result<Pass, Refusal> {
+        let mut changes = self.changes.subscribe();
+        let until = Instant::now() + patience;
+        loop {
+            changes.mark_unchanged();
+            match self.admit(guest.clone(), asks.clone()) {
+                Err(refusal) if refusal.code == RefusalCode::NotOpen => {
+                    if timeout_at(until, changes.changed()).await.is_err() {
+                        return Err(refusal);
+                    }
+                }
+                decided => return decided,
+            }
+        }
     }
 
     /// Hands a question to every replica's agent that is connected and can acknowledge.
@@ -334,6 +364,21 @@ mod tests {
         assert!(!*feed.acks.borrow());
         gate.apply(open(2, &["m2"]));
         assert!(*feed.acks.borrow());
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_comes_early_is_let_in_when_the_door_opens() {
+        let gate = Gate::new(1);
+        let early = gate.admit_patiently(replica("m2", 2), None, Duration::from_secs(60));
+        let opening = async {
+            gate.apply(open(1, &["m2"]));
+            tokio::task::yield_now().await;
+            gate.apply(open(2, &["m2"]));
+        };
+        let (pass, ()) = tokio::join!(early, opening);
+        assert_eq!(pass.unwrap().epoch, Epoch(2));
+        let refused = gate.admit_patiently(replica("m2", 3), None, Duration::ZERO).await;
+        assert_eq!(refused.unwrap_err().code, RefusalCode::NotOpen);
     }
 
     #[test]
