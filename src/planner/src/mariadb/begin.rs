@@ -34,9 +34,8 @@ pub(crate) fn begin(view: &View<'_>, suspicion: Suspicion, draft: &mut Draft) {
             );
             return;
         }
-        let forecast = forecast::forecast(view);
-        if forecast.successor.is_none() {
-            draft.hold(what, format!("a successor: {}", forecast.note), None);
+        if let Some(why) = forecast::dead_end(view) {
+            draft.hold(what, format!("a successor: {why}"), None);
             return;
         }
     }

@@ -8,7 +8,7 @@ use super::view::{View, facts, ms};
 /// Who would take over, or why nobody could.
 pub(crate) fn forecast(view: &View<'_>) -> Forecast {
     let silence_threshold = view.state.primary.as_ref().map(|primary| view.threshold(primary));
-    match successor(view) {
+    match successor(view, false) {
         Ok((node, facts)) => {
             let backlog = facts.applied.missing(&facts.received);
             Forecast {
@@ -27,7 +27,13 @@ pub(crate) fn forecast(view: &View<'_>) -> Forecast {
     }
 }
 
-fn successor<'a>(view: &View<'a>) -> Result<(&'a NodeId, &'a ServerFacts), String> {
+/// Why no epoch after this one could get a primary, if so. A candidate that never opened is free to try again, or to
+/// follow whoever takes over.
+pub(crate) fn dead_end(view: &View<'_>) -> Option<String> {
+    successor(view, view.state.phase == Phase::Elected).err()
+}
+
+fn successor<'a>(view: &View<'a>, present_too: bool) -> Result<(&'a NodeId, &'a ServerFacts), String> {
     if !matches!(view.state.phase, Phase::Elected | Phase::Open) {
         return Err(format!("there is no primary in epoch {}", view.epoch()));
     }
@@ -38,8 +44,9 @@ fn successor<'a>(view: &View<'a>) -> Result<(&'a NodeId, &'a ServerFacts), Strin
     for member in view.state.ack_set.keys() {
         floors.push(living(view, member).map(|facts| &facts.received)?);
     }
-    let mut fit: Vec<(&NodeId, &ServerFacts)> = view
-        .others()
+    let present = || view.state.primary.iter().filter(|_| present_too);
+    let nodes = || view.others().chain(present());
+    let mut fit: Vec<(&NodeId, &ServerFacts)> = nodes()
         .filter(|node| view.spec.nodes.get(*node).is_some_and(|spec| spec.priority > 0))
         .filter_map(|node| Some((node, there(view, node)?)))
         .filter(|(_, facts)| floors.iter().all(|floor| facts.received.covers(floor)))
@@ -50,12 +57,7 @@ fn successor<'a>(view: &View<'a>) -> Result<(&'a NodeId, &'a ServerFacts), Strin
         .first()
         .copied()
         .ok_or_else(|| "no node that may lead holds everything that may have been acknowledged".to_owned())?;
-    // A candidate that never opened is free to follow whoever takes over.
-    let candidate = view.state.primary.iter().filter(|_| view.state.phase == Phase::Elected);
-    let witness = view
-        .others()
-        .chain(candidate)
-        .any(|node| node != best.0 && there(view, node).is_some());
+    let witness = nodes().any(|node| node != best.0 && there(view, node).is_some());
     if !witness && !view.degrades() {
         return Err(format!(
             "{} could lead, but nobody could acknowledge its writes",

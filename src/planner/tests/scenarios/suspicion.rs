@@ -258,3 +258,22 @@ fn a_candidate_that_is_there_can_acknowledge_its_successor() {
     scene.refresh_except(&["m1"]);
     assert_eq!(scene.plan().begins(), Some(&Cause::CandidateLost));
 }
+
+/// Seed 1284 of the simulation: a candidate that alone holds what is required, restarted, stayed elected for ever.
+#[test]
+fn a_candidate_that_alone_holds_what_is_required_tries_again_under_a_new_epoch() {
+    let mut scene = Scene::elected();
+    scene.again("m2", |report| {
+        report.progress = Progress::Stuck {
+            epoch: quorate_model::Epoch(2),
+            why: "the server was restarted since it was made primary".to_owned(),
+        };
+    });
+    scene.facts("m3", |facts| {
+        facts.received = "0-1-90".parse().unwrap();
+        facts.applied = "0-1-90".parse().unwrap();
+    });
+    scene.pass(11_000);
+    scene.refresh_except(&["m1"]);
+    assert_eq!(scene.plan().begins(), Some(&Cause::CandidateLost));
+}
