@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_mariadb::act::{
-    self, ActError, Backlog, EpochRow, Events, Frozen, arm, attach, drain, open_writes, resume, salvage,
+    self, ActError, Backlog, EpochRow, Events, Frozen, arm, attach, drain, forget_source, open_writes, resume, salvage,
     stop_receiving, write_epoch_row,
 };
 use quorate_mariadb::{Session, SqlError, observe};
@@ -33,6 +33,7 @@ pub(super) async fn work(site: Arc<Site>, session: Session, mut jobs: mpsc::Rece
     };
     while let Some(Job { id, step, cancel }) = jobs.recv().await {
         let name = format!("{step:?}");
+        let opened = matches!(step, Step::Unlock);
         let began = tokio::time::Instant::now();
         let result = tokio::select! {
             result = worker.run(step) => result.unwrap_or_else(|error| StepResult::Failed(chain(&error))),
@@ -47,6 +48,9 @@ pub(super) async fn work(site: Arc<Site>, session: Session, mut jobs: mpsc::Rece
         }
         if worker.site.events.send(Event::StepDone { id, result }).await.is_err() {
             return;
+        }
+        if opened && let Err(error) = worker.tidy().await {
+            tracing::warn!(error = %chain(&error), "the new primary still knows its former source");
         }
     }
 }
@@ -107,6 +111,11 @@ impl Worker {
             }
         }
         Ok(StepResult::Done(self.facts().await?))
+    }
+
+    /// What a promotion leaves to do once clients are served.
+    async fn tidy(&mut self) -> Result<(), ActError> {
+        forget_source(self.session().await?, LIMIT).await
     }
 
     async fn session(&mut self) -> Result<&mut Session, SqlError> {
