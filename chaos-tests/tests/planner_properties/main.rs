@@ -9,11 +9,12 @@ mod world;
 #[cfg(test)]
 mod histories {
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
     use quorate_chaos::invariants::{history, i05_no_lost_ack, i18_opens_when_whole};
     use quorate_model::{Epoch, Phase};
 
     use super::node::Server;
-    use super::world::World;
+    use super::world::{Sabotage, World};
 
     /// One step of a history: what, on whom, how.
     type Step = (u8, u8, u8);
@@ -86,11 +87,16 @@ mod histories {
 
     /// Opened once, then the history, then calm.
     fn run(steps: &[Step], faults: bool) -> World {
+        run_with(steps, faults, None)
+    }
+
+    fn run_with(steps: &[Step], faults: bool, sabotage: Option<Sabotage>) -> World {
         let mut world = World::new();
         for _ in 0..40 {
             world.round();
         }
         assert_eq!(world.state.phase, Phase::Open, "the world does not even start");
+        world.sabotage = sabotage;
         for step in steps {
             self::step(&mut world, *step, faults);
             world.check();
@@ -102,7 +108,7 @@ mod histories {
     /// A few seconds' worth; `PROPTEST_CASES` asks for more.
     fn cases() -> u32 {
         let wanted = std::env::var("PROPTEST_CASES").ok();
-        wanted.and_then(|cases| cases.parse().ok()).unwrap_or(48)
+        wanted.and_then(|cases| cases.parse().ok()).unwrap_or(32)
     }
 
     proptest! {
@@ -142,5 +148,31 @@ mod histories {
         assert!(world.state.epoch > Epoch(15), "{}", world.state.epoch);
         assert!(world.trace.writes.len() > 300, "{}", world.trace.writes.len());
         assert!(world.nodes.values().all(|node| node.server != Server::Broken));
+    }
+
+    /// How many of some fixed histories show that the planner is broken, and how.
+    fn caught(sabotage: Sabotage) -> std::collections::BTreeSet<&'static str> {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let histories = prop::collection::vec(any::<Step>(), 100..300);
+        let mut found = std::collections::BTreeSet::new();
+        for _ in 0..40 {
+            let steps = histories.new_tree(&mut runner).unwrap().current();
+            let world = run_with(&steps, true, Some(sabotage));
+            found.extend(world.breach.as_ref().map(|breach| breach.invariant));
+            found.extend(history(&world.trace).err().map(|breach| breach.invariant));
+        }
+        found
+    }
+
+    #[test]
+    fn an_election_without_the_whole_ack_set_is_caught() {
+        let found = caught(Sabotage::Hasty);
+        assert!(found.contains("I4") || found.contains("I5"), "{found:?}");
+    }
+
+    #[test]
+    fn a_removal_without_cut_and_barrier_is_caught() {
+        let found = caught(Sabotage::Careless);
+        assert!(found.contains("I3"), "{found:?}");
     }
 }

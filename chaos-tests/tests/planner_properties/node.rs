@@ -1,12 +1,10 @@
 //! An abstract node: a server that may lose what the real one may lose, under an agent that keeps the agents' contract.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+mod report;
 
-use quorate_model::{
-    AgentReport, DoorState, Epoch, Gtid, GtidSet, Incarnation, IoThread, LeaseKind, NodeId, Order, ProbeFacts,
-    Progress, RouterId, ServerFacts, ServerState, Task,
-};
+use std::collections::BTreeSet;
+
+use quorate_model::{Epoch, Gtid, GtidSet, Incarnation, NodeId, Order, RouterId, Task};
 
 /// One transaction; `uid` tells apart two with one GTID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +43,10 @@ pub(crate) enum Server {
 }
 
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent conditions that faults switch one by one"
+)]
 pub(crate) struct Node {
     pub(crate) name: NodeId,
     pub(crate) server_id: u32,
@@ -248,7 +250,7 @@ impl Node {
             },
             Task::Follow { source, .. } => self.follow(order.epoch, source, lose),
             Task::Freeze { .. } => self.freeze(),
-            Task::Promote { ack_set, required, .. } => self.promote(order.epoch, ack_set, &required, uid),
+            Task::Promote { ack_set, required, .. } => self.promote(order.epoch, &ack_set, &required, uid),
             Task::Serve { ack_set, routers } => {
                 if let Some(primary) = self.primary_mut().filter(|primary| primary.epoch == order.epoch)
                     && primary.row.is_some_and(|row| primary.acked > row)
@@ -296,7 +298,7 @@ impl Node {
         }
     }
 
-    fn promote(&mut self, epoch: Epoch, ackable: BTreeSet<NodeId>, required: &GtidSet, uid: &mut u64) {
+    fn promote(&mut self, epoch: Epoch, ackable: &BTreeSet<NodeId>, required: &GtidSet, uid: &mut u64) {
         let end = self.len();
         let fit = position_of(self.held().copied(), end).covers(required);
         let fresh = |acked: usize| Primary {
@@ -333,116 +335,6 @@ impl Node {
                 });
             }
             Server::Down | Server::Broken | Server::Quiet | Server::Primary(_) => {}
-        }
-    }
-
-    /// What it says. `fed` is whether its stream stands.
-    pub(crate) fn report(&mut self, fed: bool) -> AgentReport {
-        self.seq += 1;
-        let primary = self.primary();
-        AgentReport {
-            node: self.name.clone(),
-            incarnation: self.incarnation.clone(),
-            server_id: self.server_id,
-            boot_nonce: self.boot,
-            seq: self.seq,
-            promised: self.promised,
-            fenced: primary.map_or(self.promised, |primary| self.promised.min(primary.epoch)),
-            door: match primary {
-                Some(primary) if self.door_open() => DoorState::Open { epoch: primary.epoch },
-                Some(primary) => DoorState::Replicas { epoch: primary.epoch },
-                None => DoorState::Closed,
-            },
-            ackable: primary.map(|primary| primary.ackable.clone()).unwrap_or_default(),
-            admitted: primary.map(|primary| primary.admitted.clone()).unwrap_or_default(),
-            server: match self.server {
-                Server::Down => ServerState::Down { exit: None },
-                _ => ServerState::Running {
-                    facts: self.facts(fed),
-                    age: Duration::ZERO,
-                },
-            },
-            progress: self.progress(),
-            vouch: !matches!(self.server, Server::Down | Server::Broken),
-            pristine: self.server != Server::Down && self.len() == 0 && !self.damaged,
-            source_silence: fed.then_some(Duration::ZERO),
-            probes: ProbeFacts::default(),
-            lease: LeaseKind::None,
-            final_binlog: self.final_binlog.clone(),
-            wants_handover: self.wants_handover,
-            findings: Vec::new(),
-        }
-    }
-
-    fn facts(&self, fed: bool) -> ServerFacts {
-        let mut state: BTreeMap<u32, u64> = BTreeMap::new();
-        for (txn, seq) in self.binlog.iter().zip(1..) {
-            state.insert(txn.server, seq);
-        }
-        let binlog_state = state.into_iter().map(|(server, seq)| Gtid { domain: 0, server, seq });
-        ServerFacts {
-            binlog_pos: position(&self.binlog),
-            binlog_state: binlog_state.collect(),
-            applied: position(&self.binlog),
-            received: position_of(self.held().copied(), self.len()),
-            read_only: !self.writable(),
-            semi_sync_armed: self.primary().is_some(),
-            io: if fed { IoThread::Yes } else { IoThread::No },
-            applier: matches!(self.server, Server::Replica { .. }),
-            ..ServerFacts::default()
-        }
-    }
-
-    fn progress(&self) -> Progress {
-        let Some(order) = &self.order else {
-            return Progress::Idle;
-        };
-        let epoch = order.epoch;
-        let busy = Progress::Busy {
-            epoch,
-            doing: "working".to_owned(),
-        };
-        match (&order.task, &self.server) {
-            (Task::Revoke, Server::Quiet) => Progress::Revoked { epoch },
-            (
-                Task::Follow { source, .. },
-                Server::Replica {
-                    epoch: of,
-                    source: from,
-                },
-            ) if *of == epoch && from == source => Progress::Following {
-                epoch,
-                source: source.clone(),
-            },
-            (Task::Freeze { .. }, Server::Primary(primary)) if primary.frozen => Progress::Frozen {
-                epoch,
-                position: position(&self.binlog),
-            },
-            (Task::Freeze { .. }, Server::Primary(primary)) if primary.freezing >= 3 => Progress::Stuck {
-                epoch,
-                why: "commits could not be frozen".to_owned(),
-            },
-            (Task::Promote { .. }, Server::Quiet) if self.led >= epoch => Progress::Stuck {
-                epoch,
-                why: "restarted since it took the role".to_owned(),
-            },
-            (Task::Serve { .. }, Server::Primary(primary)) if primary.epoch == epoch && primary.unlocked => {
-                Progress::Serving { epoch }
-            }
-            (Task::Promote { .. } | Task::Serve { .. }, Server::Primary(primary)) if primary.epoch == epoch => {
-                match primary.row.filter(|row| primary.acked > *row) {
-                    Some(row) => Progress::Ready {
-                        epoch,
-                        barrier: Gtid {
-                            domain: 0,
-                            server: self.server_id,
-                            seq: row as u64 + 1,
-                        },
-                    },
-                    None => busy,
-                }
-            }
-            _ => busy,
         }
     }
 }

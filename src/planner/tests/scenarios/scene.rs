@@ -1,14 +1,20 @@
 //! A cluster that a test can picture: agreed state, reports and time, in words.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod ask;
+mod reports;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_model::{
-    AgentReport, Cause, Change, ClusterId, ClusterSpec, Command, DoorState, Epoch, GtidSet, Incarnation, IoThread,
-    LeaseKind, Link, Moment, NodeId, NodeSpec, Observations, OperationId, Plan, Policy, ProbeFacts, Progress, Reply,
-    RouterId, RouterReport, Seen, ServerFacts, ServerState, State, SupervisorId, Task, UnixMillis, VoterView,
+    AgentReport, Cause, Change, ClusterId, ClusterSpec, Command, DoorState, Epoch, GtidSet, IoThread, Link, Moment,
+    NodeId, NodeSpec, Observations, OperationId, Plan, Policy, Progress, Reply, RouterId, RouterReport, Seen,
+    ServerFacts, ServerState, State, SupervisorId, UnixMillis, VoterView,
 };
 use quorate_planner::{audit, plan};
+
+pub(crate) use ask::Ask;
+pub(crate) use reports::{following, gated, incarnation, ready, revoked, server_id, serving};
 
 pub(crate) fn set(text: &str) -> GtidSet {
     text.parse().unwrap()
@@ -303,145 +309,5 @@ pub(crate) fn spec(names: &[&str]) -> ClusterSpec {
             })
             .collect(),
         policy: Policy::default(),
-    }
-}
-
-pub(crate) fn incarnation(name: &str) -> Incarnation {
-    Incarnation::new(format!("dir-{name}"))
-}
-
-pub(crate) fn server_id(name: &str) -> u32 {
-    name.trim_start_matches('m').parse().unwrap()
-}
-
-fn report(name: &str, epoch: u64, progress: Progress, position: &str) -> AgentReport {
-    let position = set(position);
-    AgentReport {
-        node: node(name),
-        incarnation: incarnation(name),
-        server_id: server_id(name),
-        boot_nonce: 1,
-        seq: 1,
-        promised: Epoch(epoch),
-        fenced: Epoch(epoch),
-        door: DoorState::Closed,
-        ackable: BTreeSet::new(),
-        admitted: BTreeSet::new(),
-        server: ServerState::Running {
-            facts: ServerFacts {
-                binlog_pos: position.clone(),
-                binlog_state: position.clone(),
-                applied: position.clone(),
-                received: position,
-                read_only: true,
-                applier: true,
-                ..ServerFacts::default()
-            },
-            age: Duration::ZERO,
-        },
-        progress,
-        vouch: true,
-        pristine: false,
-        source_silence: None,
-        probes: ProbeFacts::default(),
-        lease: LeaseKind::None,
-        final_binlog: None,
-        wants_handover: false,
-        findings: Vec::new(),
-    }
-}
-
-/// Untouched, up behind the gate.
-pub(crate) fn gated(name: &str) -> AgentReport {
-    let mut report = report(name, 0, Progress::Revoked { epoch: Epoch(0) }, "");
-    report.pristine = true;
-    report
-}
-
-pub(crate) fn revoked(name: &str, epoch: u64, position: &str) -> AgentReport {
-    report(name, epoch, Progress::Revoked { epoch: Epoch(epoch) }, position)
-}
-
-pub(crate) fn following(name: &str, epoch: u64, source: &str, position: &str) -> AgentReport {
-    let progress = Progress::Following {
-        epoch: Epoch(epoch),
-        source: node(source),
-    };
-    let mut report = report(name, epoch, progress, position);
-    report.source_silence = Some(Duration::ZERO);
-    if let ServerState::Running { facts, .. } = &mut report.server {
-        facts.io = IoThread::Yes;
-    }
-    report
-}
-
-pub(crate) fn serving(name: &str, epoch: u64, position: &str, ackable: &[&str]) -> AgentReport {
-    let mut report = report(name, epoch, Progress::Serving { epoch: Epoch(epoch) }, position);
-    report.door = DoorState::Open { epoch: Epoch(epoch) };
-    report.ackable = ackable.iter().map(|name| node(name)).collect();
-    report.admitted = [RouterId::new("r1")].into();
-    report.lease = LeaseKind::Supervisors;
-    if let ServerState::Running { facts, .. } = &mut report.server {
-        facts.semi_sync_armed = true;
-        facts.read_only = false;
-    }
-    report
-}
-
-pub(crate) fn ready(name: &str, epoch: u64, barrier: &str, ackable: &[&str]) -> AgentReport {
-    let mut report = serving(name, epoch, barrier, ackable);
-    report.progress = Progress::Ready {
-        epoch: Epoch(epoch),
-        barrier: barrier.parse().unwrap(),
-    };
-    report.door = DoorState::Replicas { epoch: Epoch(epoch) };
-    report.lease = LeaseKind::None;
-    report
-}
-
-/// Short questions about a plan.
-pub(crate) trait Ask {
-    fn begins(&self) -> Option<&Cause>;
-    fn elects(&self) -> Option<&NodeId>;
-    fn opens(&self) -> bool;
-    fn ack_set(&self) -> Option<Vec<&str>>;
-    fn task(&self, name: &str) -> Option<&Task>;
-    fn waits_for(&self, words: &str) -> bool;
-}
-
-impl Ask for Plan {
-    fn begins(&self) -> Option<&Cause> {
-        self.changes.iter().find_map(|change| match change {
-            Change::Begin { cause, .. } => Some(cause),
-            _ => None,
-        })
-    }
-
-    fn elects(&self) -> Option<&NodeId> {
-        self.changes.iter().find_map(|change| match change {
-            Change::Elect { candidate, .. } => Some(candidate),
-            _ => None,
-        })
-    }
-
-    fn opens(&self) -> bool {
-        self.changes.iter().any(|change| matches!(change, Change::Open { .. }))
-    }
-
-    fn ack_set(&self) -> Option<Vec<&str>> {
-        self.changes.iter().find_map(|change| match change {
-            Change::AckSetChanged { ack_set, .. } | Change::Elect { ack_set, .. } => {
-                Some(ack_set.keys().map(NodeId::as_str).collect())
-            }
-            _ => None,
-        })
-    }
-
-    fn task(&self, name: &str) -> Option<&Task> {
-        self.orders.get(&node(name)).map(|order| &order.task)
-    }
-
-    fn waits_for(&self, words: &str) -> bool {
-        self.held_back.iter().any(|held| held.waiting_for.contains(words))
     }
 }
