@@ -9,7 +9,7 @@
 //!            routes, verdict, forecast ── every phase
 //! ```
 //!
-//! One file per concern. [`view`] is what they all read, [`draft`] what they all write.
+//! One file per concern. `view` is what they all read, `draft` what they all write.
 
 mod ackset;
 mod audit;
