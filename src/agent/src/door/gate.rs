@@ -394,7 +394,7 @@ mod tests {
     fn a_lease_that_ended_is_seen_without_anybody_telling() {
         let gate = Gate::new(1);
         assert!(!gate.leased());
-        gate.serve_until(Clock.now().after(std::time::Duration::from_secs(60)));
+        gate.serve_until(Clock.now().after(Duration::from_secs(60)));
         assert!(gate.leased());
         gate.serve_until(Moment::from_micros(1));
         assert!(!gate.leased());
