@@ -108,7 +108,7 @@ mod histories {
     /// A few seconds' worth; `PROPTEST_CASES` asks for more.
     fn cases() -> u32 {
         let wanted = std::env::var("PROPTEST_CASES").ok();
-        wanted.and_then(|cases| cases.parse().ok()).unwrap_or(32)
+        wanted.and_then(|cases| cases.parse().ok()).unwrap_or(16)
     }
 
     proptest! {
@@ -155,7 +155,7 @@ mod histories {
         let mut runner = proptest::test_runner::TestRunner::deterministic();
         let histories = prop::collection::vec(any::<Step>(), 100..300);
         let mut found = std::collections::BTreeSet::new();
-        for _ in 0..40 {
+        for _ in 0..20 {
             let steps = histories.new_tree(&mut runner).unwrap().current();
             let world = run_with(&steps, true, Some(sabotage));
             found.extend(world.breach.as_ref().map(|breach| breach.invariant));
