@@ -20,6 +20,14 @@ pub enum Target {
         /// The primary's epoch.
         epoch: u64,
     },
+    /// One more logged transaction, on a row of its own: the acknowledgement of a later transaction covers the earlier ones. A replica
+    /// that reconnects does not acknowledge again what it received before its connection broke.
+    Nudge {
+        /// The primary's epoch.
+        epoch: u64,
+        /// Its row; not 1, which is the heartbeat's.
+        row: u8,
+    },
 }
 
 /// A probe's outcome.
@@ -98,6 +106,9 @@ async fn write(connector: Connector, session: Option<Session>, target: Target, b
         Target::Disk => format!("REPLACE INTO quorate.probe (id, beat) VALUES (1, {beat})"),
         Target::CommitPath { epoch } => {
             format!("REPLACE INTO quorate.heartbeat (id, epoch, beat) VALUES (1, {epoch}, {beat})")
+        }
+        Target::Nudge { epoch, row } => {
+            format!("REPLACE INTO quorate.heartbeat (id, epoch, beat) VALUES ({row}, {epoch}, {beat})")
         }
     };
     session.execute("write a probe row", &sql, STATEMENT_MAX).await?;

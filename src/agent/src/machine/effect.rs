@@ -150,4 +150,12 @@ pub enum Probe {
         /// Its epoch.
         epoch: Epoch,
     },
+    /// A replicated row on a session of its own, while commits hang though replicas may be there: an acknowledgement that was lost
+    /// with its connection is never given again, and only that of a later row covers it.
+    Nudge {
+        /// The primary's epoch.
+        epoch: Epoch,
+        /// Which of several that may hang at once; each has its own row.
+        number: u8,
+    },
 }

@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
-use quorate_model::{Moment, ProbeFacts};
+use quorate_model::{GtidSet, Moment, ProbeFacts, Task};
 
 use super::server::Role;
 use super::{Effect, Machine, Probe, Settings};
 
 /// A probe that takes less than this is not called stuck; slow disks are not dead ones.
 const HANGING_AFTER: Duration = Duration::from_millis(300);
+
+/// Nudges that may hang at once, so that an outage of all replicas does not eat up the server's sessions.
+const NUDGES_MAX: u8 = 16;
+
+/// Commits that hang, and what was written to free them.
+#[derive(Debug, Default)]
+struct Nudges {
+    /// The binlog's end, since when it stands still with commits waiting, and how long it may until the next nudge.
+    still: Option<(GtidSet, Moment, Duration)>,
+    hanging: Vec<u8>,
+}
 
 /// One probe.
 #[derive(Debug, Default)]
@@ -50,6 +61,7 @@ impl Track {
 pub(super) struct Probes {
     disk: Track,
     commit: Track,
+    nudges: Nudges,
 }
 
 impl Probes {
@@ -57,6 +69,7 @@ impl Probes {
         match probe {
             Probe::Disk => self.disk.take(ok),
             Probe::Commit { .. } => self.commit.take(ok),
+            Probe::Nudge { number, .. } => self.nudges.hanging.retain(|other| *other != number),
         }
     }
 
@@ -103,6 +116,37 @@ impl Machine {
                     ..Track::default()
                 }
             }
+        }
+        self.ask_nudge();
+    }
+
+    /// Writes one more row when commits wait and nothing moves. A replica that reconnects does not acknowledge again what it
+    /// has received before; the commit, the epoch row above all, would wait for the next row for ever.
+    fn ask_nudge(&mut self) {
+        let now = self.now;
+        let freezing = matches!(self.order.as_ref().map(|order| &order.task), Some(Task::Freeze { .. }));
+        let armed = self
+            .primary()
+            .filter(|primary| primary.armed && primary.frozen.is_none() && !freezing)
+            .map(|primary| primary.epoch);
+        let waits = self.up().filter(|up| up.facts.waiting_commits > 0);
+        let (Some(epoch), Some(end)) = (armed, waits.map(|up| up.facts.binlog_pos.clone())) else {
+            self.probes.nudges.still = None;
+            return;
+        };
+        let nudges = &mut self.probes.nudges;
+        let pause = match &nudges.still {
+            // Its own nudges move the end; what waited before still does.
+            Some((_, since, pause)) if !nudges.hanging.is_empty() => (*since, *pause),
+            Some((at, since, pause)) if *at == end => (*since, *pause),
+            Some(_) | None => (now, HANGING_AFTER),
+        };
+        nudges.still = Some((end, pause.0, pause.1));
+        let number = (2..2 + NUDGES_MAX).find(|number| !nudges.hanging.contains(number));
+        if let Some(number) = number.filter(|_| now.since(pause.0) >= pause.1) {
+            nudges.hanging.push(number);
+            nudges.still = nudges.still.take().map(|(end, _, pause)| (end, now, pause * 2));
+            self.out.push(Effect::Probe(Probe::Nudge { epoch, number }));
         }
     }
 }

@@ -22,6 +22,10 @@ pub(super) async fn work(site: Arc<Site>, mut asked: mpsc::Receiver<Probe>) {
             let to = match probe {
                 Probe::Disk => &disk,
                 Probe::Commit { .. } => &commit,
+                Probe::Nudge { .. } => {
+                    site.tasks.spawn(nudge(site.clone(), probe));
+                    continue;
+                }
             };
             // Full: the one before still hangs, and its outcome is the answer to this one too.
             let _hanging = to.try_send(probe);
@@ -37,19 +41,29 @@ async fn write(site: &Arc<Site>, mut jobs: mpsc::Receiver<Probe>) {
             Some((of, writer)) if of == probe => writer,
             Some(_) | None => WriteProbe::new(site.connector.clone(), target(probe)),
         };
-        let ok = loop {
-            match current.beat(Clock.unix().0, LOOK).await {
-                Beat::Written => break true,
-                Beat::Hanging => {}
-                Beat::Failed(error) => {
-                    tracing::debug!(%error, ?probe, "the probe failed");
-                    break false;
-                }
-            }
-        };
+        let ok = finish(&mut current, probe).await;
         writer = Some((probe, current));
         if site.events.send(Event::ProbeDone { probe, ok }).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Hangs as long as it takes; the death of the server ends it.
+async fn nudge(site: Arc<Site>, probe: Probe) {
+    let ok = finish(&mut WriteProbe::new(site.connector.clone(), target(probe)), probe).await;
+    let _stopping = site.events.send(Event::ProbeDone { probe, ok }).await;
+}
+
+async fn finish(writer: &mut WriteProbe, probe: Probe) -> bool {
+    loop {
+        match writer.beat(Clock.unix().0, LOOK).await {
+            Beat::Written => return true,
+            Beat::Hanging => {}
+            Beat::Failed(error) => {
+                tracing::debug!(%error, ?probe, "the probe failed");
+                return false;
+            }
         }
     }
 }
@@ -58,5 +72,9 @@ const fn target(probe: Probe) -> Target {
     match probe {
         Probe::Disk => Target::Disk,
         Probe::Commit { epoch } => Target::CommitPath { epoch: epoch.0 },
+        Probe::Nudge { epoch, number } => Target::Nudge {
+            epoch: epoch.0,
+            row: number,
+        },
     }
 }

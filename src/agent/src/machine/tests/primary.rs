@@ -3,7 +3,7 @@ use std::time::Duration;
 use quorate_model::{DoorState, Epoch, Progress, ServerState, Task};
 
 use super::rig::{Rig, promote, set};
-use crate::machine::{Durable, Effect, Event, StepResult};
+use crate::machine::{Durable, Effect, Event, Probe, StepResult};
 
 fn freeze() -> Task {
     Task::Freeze {
@@ -257,4 +257,36 @@ fn a_role_that_was_begun_before_a_restart_of_the_agent_is_not_continued() {
     assert_eq!(rig.report.boot_nonce, 6);
     rig.promote(3);
     assert!(matches!(rig.report.progress, Progress::Stuck { .. }));
+}
+
+/// Seed 147 of the simulation: the acknowledgement of the epoch row was lost with its connection, and nobody wrote another row.
+#[test]
+fn a_commit_that_hangs_alone_is_followed_by_another_row() {
+    let mut rig = Rig::booted();
+    rig.hold_steps.push("WriteEpoch");
+    rig.promote(1);
+    let boot = rig.machine.durable().boot;
+    rig.facts.binlog_pos = set("0-1-1");
+    rig.facts.waiting_commits = 1;
+    let mut nudges = Vec::new();
+    for _ in 0..100 {
+        rig.tick(100);
+        let facts = rig.facts.clone();
+        rig.event(Event::Facts { boot, facts });
+        let asked = rig.log.drain(..).filter_map(|effect| match effect {
+            Effect::Probe(Probe::Nudge { number, .. }) => Some(number),
+            _ => None,
+        });
+        nudges.extend(asked);
+    }
+    assert_eq!(nudges, [2, 3, 4, 5, 6], "each on its own row, ever more rarely");
+    rig.facts.waiting_commits = 0;
+    let facts = rig.facts.clone();
+    rig.event(Event::Facts { boot, facts });
+    rig.tick(10_000);
+    assert!(
+        !rig.log
+            .iter()
+            .any(|effect| matches!(effect, Effect::Probe(Probe::Nudge { .. })))
+    );
 }
