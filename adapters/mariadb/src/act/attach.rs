@@ -56,6 +56,7 @@ pub async fn attach(
     let facts = observe(session, deadline.left()).await?;
     let was_primary = !facts.slave_pos.covers(&facts.binlog_pos);
     let demote = if was_primary { ", MASTER_DEMOTE_TO_SLAVE=1" } else { "" };
+    flush_engine(session, deadline).await?;
     let change = format!(
         "CHANGE MASTER TO MASTER_HOST={}, MASTER_PORT={}, MASTER_USER={}, MASTER_PASSWORD={}, \
          MASTER_USE_GTID=slave_pos, MASTER_HEARTBEAT_PERIOD={HEARTBEAT_SECONDS}, MASTER_CONNECT_RETRY=1{demote}",
@@ -83,8 +84,18 @@ pub async fn repoint(session: &mut Session, backlog: &Backlog, limit: Duration) 
     session
         .execute("stop replication", "STOP ALL SLAVES", deadline.left())
         .await?;
+    flush_engine(session, deadline).await?;
     session
         .execute("start replication", "START SLAVE", deadline.left())
+        .await?;
+    Ok(())
+}
+
+/// Before relay logs are deleted: an engine commit of something acknowledged may still be in memory only, and a restart
+/// behind the gate would cut it off the binlog too. Until here the relay logs would have brought it back.
+pub(super) async fn flush_engine(session: &mut Session, deadline: Deadline) -> Result<(), ActError> {
+    session
+        .execute("flush the engine's log", "FLUSH LOCAL ENGINE LOGS", deadline.left())
         .await?;
     Ok(())
 }

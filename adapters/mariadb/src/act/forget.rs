@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ActError;
+use super::attach::flush_engine;
 use crate::observe::observe;
 use crate::session::{Deadline, Session};
 
@@ -15,6 +16,7 @@ pub async fn forget_source(session: &mut Session, limit: Duration) -> Result<(),
     let deadline = Deadline::after(limit);
     let facts = observe(session, deadline.left()).await?;
     if facts.semi_sync.master_enabled && facts.replication.is_some() {
+        flush_engine(session, deadline).await?;
         session
             .execute("forget the source", "RESET SLAVE ALL", deadline.left())
             .await?;
