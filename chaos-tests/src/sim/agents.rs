@@ -382,8 +382,7 @@ impl World {
             && let DoorState::Open { epoch } = before.state
             && self.nodes[at].agent.door.state == (DoorState::Replicas { epoch })
         {
-            self.nodes[at].agent.door = before;
-            return;
+            self.nodes[at].agent.door.state = before.state;
         }
         self.judge_door(at);
         let epoch = self.nodes[at].door_epoch();

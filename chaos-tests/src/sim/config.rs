@@ -13,6 +13,8 @@ pub(crate) struct Config {
     pub(crate) link_dies_after: Micros,
     /// How many of a thousand messages come again much later.
     pub(crate) ghosts: u64,
+    /// How many of a thousand acknowledgements are lost with their connection.
+    pub(crate) lost_acks: u64,
     /// Time between two actions of a client.
     pub(crate) think: Micros,
     /// When faults begin, and for how long they may begin.
@@ -34,14 +36,15 @@ impl Config {
                 2 => 5,
                 _ => 3,
             },
-            routers: if rng.chance(300) { 2 } else { 1 },
-            clients: usize::try_from(rng.range(2, 4)).unwrap_or(2),
+            routers: if rng.chance(500) { 2 } else { 1 },
+            clients: usize::try_from(rng.range(2, 6)).unwrap_or(2),
             link_dies_after: rng.range(1_000_000, 3_500_000),
             ghosts: if rng.chance(500) { rng.below(20) } else { 0 },
+            lost_acks: if rng.chance(400) { rng.below(60) } else { 0 },
             think: rng.range(5_000, 60_000),
-            calm: rng.range(2_000_000, 4_000_000),
-            storm: rng.range(3_000_000, 10_000_000),
-            faults: rng.range(1, 6),
+            calm: rng.range(1_500_000, 2_500_000),
+            storm: rng.range(2_000_000, 9_000_000),
+            faults: rng.range(1, 8),
             taste: rng.next(),
             election: rng.range(250_000, 350_000),
         }

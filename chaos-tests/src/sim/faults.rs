@@ -40,10 +40,17 @@ pub(crate) enum Fault {
     Switchover,
     Pause,
     Resume,
-    Mend,
+    /// The primary loses the supervisors for long, and its replicas for a shorter while.
+    CutTwice,
+    /// Two halves that do not hear each other.
+    Split,
+    /// Every node's server dies at once.
+    KillServers,
+    /// A cut ends.
+    Mend(Vec<(usize, usize)>),
 }
 
-const KINDS: [Fault; 31] = [
+const KINDS: [Fault; 33] = [
     Fault::KillServer,
     Fault::CrashAgent,
     Fault::PowerCut,
@@ -74,7 +81,9 @@ const KINDS: [Fault; 31] = [
     Fault::Switchover,
     Fault::Pause,
     Fault::Resume,
-    Fault::Mend,
+    Fault::CutTwice,
+    Fault::Split,
+    Fault::KillServers,
 ];
 
 /// Puts a seed's faults into the queue; one in three is followed closely by another.
@@ -109,7 +118,7 @@ impl World {
     fn victim(&mut self) -> usize {
         let primary = self.raft.agreed().primary.clone();
         match primary.and_then(|id| self.node_of(&id)) {
-            Some(primary) if self.rng.chance(600) => primary,
+            Some(primary) if self.rng.chance(700) => primary,
             _ => self.rng.index(self.nodes.len()),
         }
     }
@@ -234,7 +243,18 @@ impl World {
                 self.cut_tunnels(node, false);
             }
             Fault::Switchover | Fault::Pause | Fault::Resume => self.fault_operator(fault),
-            Fault::Mend => self.network.heal(),
+            Fault::Mend(pairs) => {
+                for (from, to) in pairs {
+                    self.network.unblock(*from, *to);
+                }
+            }
+            Fault::KillServers => {
+                for node in 0..self.nodes.len() {
+                    if let Some(boot) = self.nodes[node].server.as_ref().map(|server| server.boot) {
+                        self.kill_server(node, boot, "killed by signal 9");
+                    }
+                }
+            }
             _ => self.fault_network(fault),
         }
     }
@@ -265,47 +285,58 @@ impl World {
     fn fault_network(&mut self, fault: &Fault) {
         let node = self.victim();
         let hosts = self.paused.len();
-        let voters = self.nodes.len()..self.nodes.len() + VOTERS;
-        let one_way = self.rng.chance(300);
-        let inward = self.rng.chance(500);
-        let leader = self.raft.leader.unwrap_or(0);
+        let nodes = self.nodes.len();
+        let voters = nodes..nodes + VOTERS;
+        let leader = self.supervisor_host(self.raft.leader.unwrap_or(0));
+        let span = self.span();
         let pairs: Vec<(usize, usize)> = match fault {
-            Fault::CutHost => (0..hosts)
-                .filter(|other| *other != node)
-                .map(|other| (node, other))
-                .collect(),
+            Fault::CutHost => (0..hosts).map(|other| (node, other)).collect(),
             Fault::CutFromSupervisors => voters.map(|other| (node, other)).collect(),
-            Fault::CutFromReplicas => (0..self.nodes.len())
-                .filter(|other| *other != node)
-                .map(|other| (node, other))
-                .collect(),
-            Fault::CutLeader => {
-                let host = self.supervisor_host(leader);
-                (0..hosts)
-                    .filter(|other| *other != host)
-                    .map(|other| (host, other))
-                    .collect()
-            }
+            Fault::CutFromReplicas => (0..nodes).map(|other| (node, other)).collect(),
+            Fault::CutLeader => (0..hosts).map(|other| (leader, other)).collect(),
             Fault::CutRouter => {
                 let router = self.router_host(0);
                 (0..router).map(|other| (router, other)).collect()
             }
-            _ => {
-                let (a, b) = (self.rng.index(hosts), self.rng.index(hosts));
-                vec![(a, b)]
+            Fault::CutTwice => {
+                let short = self.rng.range(500_000, 1_200_000);
+                self.cut((0..nodes).map(|other| (node, other)).collect(), short, false);
+                self.cut(voters.map(|other| (node, other)).collect(), short + span, false);
+                return;
             }
+            Fault::Split => self.halves(node),
+            _ => vec![(self.rng.index(hosts), self.rng.index(hosts))],
         };
+        let one_way = *fault == Fault::CutOneWay || self.rng.chance(200);
+        self.cut(pairs, span, one_way);
+    }
+
+    /// Two halves, the victim in the smaller one; a router is with it as often as not.
+    fn halves(&mut self, node: usize) -> Vec<(usize, usize)> {
+        let hosts = self.paused.len();
+        let with: Vec<bool> = (0..hosts).map(|host| host == node || self.rng.chance(300)).collect();
+        let both = (0..hosts).flat_map(|a| (0..hosts).map(move |b| (a, b)));
+        both.filter(|(a, b)| with[*a] && !with[*b]).collect()
+    }
+
+    /// Cuts paths for a while, in both directions or in one.
+    fn cut(&mut self, pairs: Vec<(usize, usize)>, span: Micros, one_way: bool) {
+        let inward = self.rng.chance(500);
+        let mut cut = Vec::new();
         for (a, b) in pairs.into_iter().filter(|(a, b)| a != b) {
-            let only = one_way || *fault == Fault::CutOneWay;
-            if !only || inward {
-                self.network.block(b, a);
+            if !one_way || inward {
+                cut.push((b, a));
             }
-            if !only || !inward {
-                self.network.block(a, b);
+            if !one_way || !inward {
+                cut.push((a, b));
             }
         }
-        let span = self.span();
-        self.after(span, What::Fault(Fault::Mend));
+        for (from, to) in &cut {
+            self.network.block(*from, *to);
+        }
+        self.trace
+            .say(self.now, || format!("cut for {} ms: {cut:?}", span / 1000));
+        self.after(span, What::Fault(Fault::Mend(cut)));
     }
 
     /// SIGSTOP.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use quorate_agent::machine::Probe;
 use quorate_model::{Gtid, GtidSet, IoThread, ServerFacts};
 
 use super::clock::Micros;
@@ -46,7 +47,7 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn push(&mut self, txn: Txn) {
+    fn push(&mut self, txn: Txn) {
         debug_assert_eq!(txn.seq, self.end() + 1);
         self.last_of.insert(txn.server, txn.seq);
         self.binlog.push(txn);
@@ -79,9 +80,14 @@ impl Disk {
         self.relay.get(place).copied()
     }
 
-    pub(crate) fn apply(&mut self, txn: Txn) {
+    /// Into the binlog. Preparing it flushes the engine's log, with every earlier commit in it.
+    pub(crate) fn prepare(&mut self, txn: Txn) {
         self.flushed = self.committed;
         self.push(txn);
+    }
+
+    pub(crate) fn apply(&mut self, txn: Txn) {
+        self.prepare(txn);
         self.committed = self.binlog.len();
     }
 
@@ -129,8 +135,8 @@ impl Disk {
 pub(crate) enum Waiter {
     /// A client's write.
     Client { client: usize, session: u64, write: u64 },
-    /// The commit probe.
-    Probe { life: u32, epoch: u64 },
+    /// A probe of the commit path, or a nudge.
+    Probe { life: u32, probe: Probe },
     /// The epoch row.
     Epoch { life: u32, step: u64 },
 }

@@ -49,6 +49,11 @@ impl Network {
         self.blocked[from * self.hosts + to] += 1;
     }
 
+    pub(crate) fn unblock(&mut self, from: usize, to: usize) {
+        let blocked = &mut self.blocked[from * self.hosts + to];
+        *blocked = blocked.saturating_sub(1);
+    }
+
     pub(crate) fn heal(&mut self) {
         self.blocked.fill(0);
     }
@@ -285,10 +290,15 @@ impl World {
     fn deliver_down(&mut self, dialler: Dialler, message: Downward) {
         match (dialler, message) {
             (Dialler::Agent(node), Downward::Order(order)) => {
-                self.twice_at_times(node, agent::Event::Order(order));
+                // Twice at times; never after a later one of the same supervisor.
+                if self.rng.chance(self.config.ghosts) {
+                    self.tell_agent(node, agent::Event::Order(order.clone()));
+                }
+                self.tell_agent(node, agent::Event::Order(order));
             }
             (Dialler::Agent(node), Downward::Lease(grant)) => {
-                self.twice_at_times(node, agent::Event::Lease(grant));
+                self.late_at_times(node, &agent::Event::Lease(grant.clone()));
+                self.tell_agent(node, agent::Event::Lease(grant));
             }
             (Dialler::Router(router), Downward::Routes(table)) => {
                 if self.rng.chance(self.config.ghosts) {
@@ -303,21 +313,14 @@ impl World {
         }
     }
 
-    /// Now, and at times again much later, out of order: what an old connection still held.
-    fn twice_at_times(&mut self, node: usize, event: agent::Event) {
+    /// At times it comes again much later, out of order: what an old connection still held.
+    fn late_at_times(&mut self, node: usize, event: &agent::Event) {
         if self.rng.chance(self.config.ghosts) {
             let late = self.rng.below(4_000_000);
             let life = self.nodes[node].agent.life;
-            self.after(
-                late,
-                What::Agent {
-                    node,
-                    life,
-                    event: Box::new(event.clone()),
-                },
-            );
+            let event = Box::new(event.clone());
+            self.after(late, What::Agent { node, life, event });
         }
-        self.tell_agent(node, event);
     }
 
     /// Ends a link: by a reset, which the supervisor sees as such, or by silence.

@@ -146,7 +146,11 @@ impl World {
         self.raft.leader = Some(winner);
         self.raft.quorum_at = self.now;
         self.raft.patience = 0;
+        // The blank entry that every term begins with.
         self.raft.index += 1;
+        let mut state: State = (**self.raft.agreed()).clone();
+        state.index = self.raft.index;
+        self.raft.states.push(Arc::new(state));
         let (term, upto) = (self.raft.term, self.raft.committed());
         self.trace
             .say(self.now, || format!("raft: s{} leads term {term}", winner + 1));

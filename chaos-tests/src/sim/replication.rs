@@ -287,6 +287,11 @@ impl World {
         if gate && !passes {
             return;
         }
+        if self.healed.is_none() && self.rng.chance(self.config.lost_acks) {
+            // The connection breaks with the acknowledgement in it; what was received is not sent again.
+            self.cut_tunnel(primary, replica);
+            return;
+        }
         self.judge_ack(primary, replica, seq);
         self.acknowledged(primary, seq);
     }

@@ -172,6 +172,10 @@ impl World {
             Step::Unlock => {
                 self.edit(at, |server| server.read_only = false);
                 self.judge_writers();
+                // The former source is forgotten, and its relay logs with it.
+                let disk = &mut self.nodes[at].disk;
+                disk.relay.clear();
+                disk.flushed = disk.committed;
                 self.step_done(at, id, Ok(()));
             }
             Step::Freeze { limit } => {
@@ -265,10 +269,18 @@ impl World {
             return;
         }
         self.drop_stream(at, true);
+        let resumes = |server: &Server| server.applier && server.io == IoThread::No && server.io_pos.is_some();
+        if self.nodes[at].server.as_ref().is_some_and(resumes) {
+            // The applier never stopped: the relay logs stay.
+            self.edit(at, |server| server.io = IoThread::Connecting);
+            self.try_attach(at, 1_000);
+            self.step_done(at, id, Ok(()));
+            return;
+        }
         self.judge_discard(at);
         let node = &mut self.nodes[at];
         node.disk.relay.clear();
-        // A redo log flush that comes with it; the adapter asks for one.
+        // The adapter flushes the engine's log first: what was applied must not depend on the relay log any more.
         node.disk.flushed = node.disk.committed;
         self.edit(at, |server| {
             server.io = IoThread::Connecting;
@@ -288,7 +300,6 @@ impl World {
         self.judge_arming(at);
         self.drop_stream(at, true);
         let armed = self.sabotage != Some(Sabotage::NeverArmed);
-        self.nodes[at].disk.relay.clear();
         self.edit(at, |server| {
             server.io = IoThread::No;
             server.applier = false;
@@ -339,7 +350,7 @@ impl World {
                 self.at(until + 100, What::Probe { node: at, life, probe });
             }
             Probe::Disk => self.agent_hears(at, life, Event::ProbeDone { probe, ok: true }),
-            Probe::Commit { epoch } => self.commit_on(at, Waiter::Probe { life, epoch: epoch.0 }),
+            Probe::Commit { .. } | Probe::Nudge { .. } => self.commit_on(at, Waiter::Probe { life, probe }),
         }
     }
 
@@ -359,7 +370,7 @@ impl World {
             seq: node.disk.end() + 1,
             uid,
         };
-        node.disk.push(txn);
+        node.disk.prepare(txn);
         let Some(server) = node.server.as_mut() else { return };
         server.waiting.push_back((txn.seq, waiter));
         if server.armed {
@@ -406,21 +417,9 @@ impl World {
                 let answer = Answer::Ok { seq, uid: txn.uid };
                 self.answer_client(at, client, session, Some(write), answer);
             }
-            Waiter::Probe { life, epoch } => {
-                let event = Event::ProbeDone {
-                    probe: Probe::Commit {
-                        epoch: quorate_model::Epoch(epoch),
-                    },
-                    ok: true,
-                };
-                self.after(
-                    200,
-                    What::Agent {
-                        node: at,
-                        life,
-                        event: Box::new(event),
-                    },
-                );
+            Waiter::Probe { life, probe } => {
+                let event = Box::new(Event::ProbeDone { probe, ok: true });
+                self.after(200, What::Agent { node: at, life, event });
             }
             Waiter::Epoch { life, step } => {
                 self.edit(at, |server| {
