@@ -31,6 +31,7 @@ mod sabotage;
 mod servers;
 mod supervisors;
 mod trace;
+mod truth;
 mod world;
 
 pub use oracle::Breach;

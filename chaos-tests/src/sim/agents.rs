@@ -279,6 +279,7 @@ impl World {
         }
         if self.sabotage != Some(Sabotage::PromiseNotPersisted) {
             self.nodes[at].agent.durable = durable;
+            self.record_promise(at, durable.promised);
         }
         self.tell_agent(at, Event::Persisted(durable));
     }
@@ -385,6 +386,7 @@ impl World {
             self.nodes[at].agent.door.state = before.state;
         }
         self.judge_door(at);
+        self.check_instant();
         let epoch = self.nodes[at].door_epoch();
         let cut: Vec<usize> = self.nodes[at]
             .tunnels

@@ -259,7 +259,11 @@ impl World {
         }
         match answer {
             Answer::Ok { seq, uid } => self.judge_promise(node, session.epoch, seq, uid),
-            Answer::Rows { seq } => self.judge_read(node, session.epoch, asked.at, seq),
+            Answer::Rows { seq } => {
+                self.judge_read(node, session.epoch, asked.at, seq);
+                let router = self.clients[at].router;
+                self.record_read(router, session.epoch, asked.at);
+            }
             Answer::Refused => {}
         }
         if answer != Answer::Refused {

@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub(crate) ghosts: u64,
     /// How many of a thousand acknowledgements are lost with their connection.
     pub(crate) lost_acks: u64,
+    /// How many of a thousand decisions are followed at once by a fault.
+    pub(crate) ambush: u64,
     /// Time between two actions of a client.
     pub(crate) think: Micros,
     /// When faults begin, and for how long they may begin.
@@ -29,6 +31,7 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let wild = rng.chance(250);
         Self {
             nodes: match rng.below(10) {
                 0 => 2,
@@ -41,10 +44,11 @@ impl Config {
             link_dies_after: rng.range(1_000_000, 3_500_000),
             ghosts: if rng.chance(500) { rng.below(20) } else { 0 },
             lost_acks: if rng.chance(400) { rng.below(60) } else { 0 },
+            ambush: if rng.chance(500) { rng.below(400) } else { 0 },
             think: rng.range(5_000, 60_000),
             calm: rng.range(1_500_000, 2_500_000),
-            storm: rng.range(2_000_000, 9_000_000),
-            faults: rng.range(1, 8),
+            storm: rng.range(2_000_000, if wild { 14_000_000 } else { 8_000_000 }),
+            faults: if wild { rng.range(8, 24) } else { rng.range(1, 8) },
             taste: rng.next(),
             election: rng.range(250_000, 350_000),
         }

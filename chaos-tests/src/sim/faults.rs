@@ -1,6 +1,7 @@
 //! What goes wrong, drawn from the seed; and how it is repaired in the end.
 
 use quorate_agent::machine::Event;
+use quorate_model::Change;
 use quorate_supervisor::machine::Request;
 
 use super::clock::Micros;
@@ -113,7 +114,42 @@ pub(crate) fn schedule(world: &mut World) {
     world.at(end, What::Heal);
 }
 
+/// What follows a decision closely.
+const AMBUSHES: [Fault; 12] = [
+    Fault::KillServer,
+    Fault::CrashAgent,
+    Fault::PowerCut,
+    Fault::FreezeBoth,
+    Fault::CrashLeader,
+    Fault::FreezeLeader,
+    Fault::Election,
+    Fault::CutHost,
+    Fault::CutLeader,
+    Fault::CutFromReplicas,
+    Fault::BreakLinks,
+    Fault::BreakStreams,
+];
+
 impl World {
+    /// A decision just took effect: at times something goes wrong right then.
+    pub(crate) fn ambush(&mut self, change: &Change) {
+        let matters = matches!(
+            change,
+            Change::Begin { .. } | Change::Elect { .. } | Change::Open { .. } | Change::AckSetChanged { .. }
+        );
+        let quiet = self.healed.is_some() || self.now < self.config.calm;
+        if !matters || quiet || !self.rng.chance(self.config.ambush) {
+            return;
+        }
+        let kind = AMBUSHES[self.rng.index(AMBUSHES.len())].clone();
+        let wait = if self.rng.chance(500) {
+            self.rng.below(10_000)
+        } else {
+            self.rng.below(300_000)
+        };
+        self.after(wait, What::Fault(kind));
+    }
+
     /// The primary more often than not; else any node.
     fn victim(&mut self) -> usize {
         let primary = self.raft.agreed().primary.clone();
@@ -276,7 +312,11 @@ impl World {
                     dry_run: false,
                 }
             }
-            Fault::Pause => Request::Pause { why },
+            Fault::Pause => {
+                let span = self.span();
+                self.after(span, What::Fault(Fault::Resume));
+                Request::Pause { why }
+            }
             _ => Request::Resume { why },
         };
         self.ask(&request);

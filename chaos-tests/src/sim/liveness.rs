@@ -29,7 +29,10 @@ impl World {
             return;
         }
         match self.unfinished() {
-            None => self.done = true,
+            None => {
+                self.done = true;
+                self.check_history();
+            }
             Some(why) if self.now - healed > BOUND => {
                 self.breach("I18", format!("{} s after the last fault: {why}", BOUND / 1_000_000));
             }

@@ -1,6 +1,6 @@
 //! What must hold: the invariants, checked where they could be broken, and what clients were promised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_agent::machine::Step;
 use quorate_model::{DoorState, Epoch, NodeId, Phase, State};
@@ -38,6 +38,13 @@ pub(crate) struct Promise {
     pub(crate) at: Micros,
     pub(crate) seq: u64,
     pub(crate) uid: u64,
+}
+
+impl Oracle {
+    /// The transactions that the primary of an epoch started from.
+    pub(crate) fn history_of(&self, epoch: u64) -> BTreeSet<u64> {
+        self.elected.get(&epoch).into_iter().flatten().copied().collect()
+    }
 }
 
 impl World {
@@ -174,7 +181,9 @@ impl World {
     /// A client was told that its write is done: I5, I6.
     pub(crate) fn judge_promise(&mut self, node: usize, epoch: u64, seq: u64, uid: u64) {
         let at = self.now;
-        self.oracle.promised.push(Promise { at, seq, uid });
+        let promise = Promise { at, seq, uid };
+        self.oracle.promised.push(promise);
+        self.record_write(node, epoch, promise);
         self.oracle.first.entry(epoch).or_insert(at);
         let copies = (0..self.nodes.len())
             .filter(|other| *other != node && self.holds(*other, seq, uid))
@@ -277,6 +286,7 @@ impl World {
 
     /// I11: a server starts behind a closed door.
     pub(crate) fn judge_boot(&mut self, at: usize) {
+        self.record_boot(at);
         if self.nodes[at].agent.door.state != DoorState::Closed {
             self.breach("I11", format!("m{} starts with an open door", at + 1));
         }
@@ -302,6 +312,7 @@ impl World {
         if received == end {
             return;
         }
+        self.record_discard(at);
         let state = self.raft.agreed().clone();
         let primary = state.primary.as_ref().and_then(|id| self.node_of(id));
         let lost = (end + 1..=received).find(|seq| {

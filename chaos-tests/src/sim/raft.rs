@@ -287,6 +287,8 @@ impl World {
         self.raft.states.push(Arc::new(state));
         if applied {
             self.judge_commit(&before, command);
+            self.record_decision(&before, command);
+            self.ambush(&command.change);
         }
         reply
     }

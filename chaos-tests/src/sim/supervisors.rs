@@ -157,6 +157,7 @@ impl World {
             Effect::Propose(command) => {
                 self.trace
                     .say(self.now, || format!("s{}: proposes {:?}", at + 1, command.change));
+                self.record_plan(at);
                 self.propose(at, command);
             }
             Effect::Send { node, order } => {

@@ -19,6 +19,7 @@ use super::routers::RouterBox;
 use super::sabotage::Sabotage;
 use super::supervisors::SupervisorBox;
 use super::trace::Trace;
+use crate::invariants;
 
 /// How many supervisors vote.
 pub(crate) const VOTERS: usize = 3;
@@ -69,6 +70,7 @@ pub(crate) struct World {
     /// What came to a paused process.
     pub(crate) backlog: Vec<Vec<What>>,
     pub(crate) oracle: Oracle,
+    pub(crate) truth: invariants::Trace,
     pub(crate) trace: Trace,
     pub(crate) serial: u64,
     pub(crate) healed: Option<Micros>,
@@ -122,6 +124,7 @@ impl World {
             pauses: vec![0; hosts],
             backlog: vec![Vec::new(); hosts],
             oracle: Oracle::default(),
+            truth: invariants::Trace::default(),
             trace: Trace::new(trace),
             serial: 0,
             healed: None,
