@@ -41,6 +41,7 @@ verify: ## The same checks without the set-up; changes nothing (ARGS="--skip-tes
 bench: setup ## Measure write gaps and overheads on real servers; table, and JSON in target/bench (ARGS=...)
 	@$(CARGO) build --locked --release --package quorate
 	@$(CARGO) run --locked --release --package quorate-chaos --bin bench -- $(ARGS)
+	@$(CARGO) bench --locked --package quorate-raft --bench failover -- --json "$(CARGO_TARGET_DIR)/bench/raft.json"
 
 fix: ## Mend what a machine can: formatting, simple lints, generated reference pages
 	@$(CARGO) fmt --all

@@ -109,8 +109,9 @@ impl Authority {
         })
     }
 
-    /// Issues a certificate for `name` in `role`, valid for `days` from a day before `today` (so that a clock
-    /// slightly behind accepts it), and writes `<name>.crt` and `<name>.key` beside the root.
+    /// Issues a certificate for `name` in `role` and writes `<name>.crt` and `<name>.key` beside the root. It has no end that
+    /// anybody will see: on a site that nobody reaches, a certificate that runs out at night is an outage. Whoever wants an end
+    /// uses an authority of their own.
     ///
     /// `hosts` are further DNS names or addresses under which people reach it; loopback is always included.
     ///
