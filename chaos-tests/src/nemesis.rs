@@ -59,3 +59,19 @@ pub fn thaw(lab: &Lab, node: &str) -> Result<()> {
 pub fn kill_supervisor(lab: &Lab, id: &str) -> Result<()> {
     signal(lab.info()?.supervisor(id)?.pid, Signal::KILL, id)
 }
+
+/// SIGSTOPs a router.
+///
+/// # Errors
+/// If it is not running.
+pub fn freeze_router(lab: &Lab, id: &str) -> Result<()> {
+    signal(lab.info()?.router(id)?.pid, Signal::STOP, id)
+}
+
+/// Undoes [`freeze_router`].
+///
+/// # Errors
+/// If it is not there.
+pub fn thaw_router(lab: &Lab, id: &str) -> Result<()> {
+    signal(lab.info()?.router(id)?.pid, Signal::CONT, id)
+}

@@ -94,4 +94,15 @@ impl Info {
             .find(|supervisor| supervisor.id == id)
             .ok_or_else(|| anyhow::anyhow!("no supervisor `{id}` in the lab"))
     }
+
+    /// A router by id.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn router(&self, id: &str) -> anyhow::Result<&Router> {
+        self.routers
+            .iter()
+            .find(|router| router.id == id)
+            .ok_or_else(|| anyhow::anyhow!("no router `{id}` in the lab"))
+    }
 }

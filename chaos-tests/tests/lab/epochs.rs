@@ -20,5 +20,8 @@ pub(super) fn each_has_one_primary(lab: &Lab) {
         .map(|epoch| (epoch["epoch"].as_u64().unwrap(), epoch["token"].as_u64().unwrap()))
         .collect();
     tokens.sort_unstable();
-    assert!(tokens.windows(2).all(|pair| pair[0].1 < pair[1].1), "tokens do not grow: {tokens:?}");
+    assert!(
+        tokens.windows(2).all(|pair| pair[0].1 < pair[1].1),
+        "tokens do not grow: {tokens:?}"
+    );
 }
