@@ -7,8 +7,8 @@
 //!   config, rng ── the seed's choices          faults ── what goes wrong        clients ── what is asked meanwhile
 //!   world ─── the queue of events ── supervisors, agents, routers ── shells around the real machines
 //!               raft ── an agreed log with a leader    network ── links, partitions     replication ── streams, acks
-//!               mariadb, servers ── a database that obeys the measured facts M1 to M14
-//!   oracle ── the invariants, where they could be broken      liveness ── the way back after the last fault
+//!               mariadb, servers, commits ── a database that obeys the measured facts M1 to M14
+//!   oracle, truth ── the invariants, where they could be broken      liveness ── the way back after the last fault
 //! ```
 //!
 //! Start with [`run`], then `world.rs`.
@@ -16,6 +16,7 @@
 mod agents;
 mod clients;
 mod clock;
+mod commits;
 mod config;
 mod event;
 mod faults;

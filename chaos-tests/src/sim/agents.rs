@@ -322,7 +322,7 @@ impl World {
             }
             Effect::Door(door) => self.set_door(at, door),
             Effect::Relay(target) => self.set_relay(at, target),
-            Effect::Report(report) => self.send_report(at, report),
+            Effect::Report(report) => self.send_report(at, &report),
             Effect::AskFailsafe { epoch, seq, release } => self.ask_failsafe(at, epoch, seq, release),
             Effect::AnswerFailsafe { to, epoch, seq, ttl } => {
                 if let Some(to) = self.node_of(&to) {
@@ -351,7 +351,7 @@ impl World {
         }
     }
 
-    fn send_report(&mut self, at: usize, report: Box<AgentReport>) {
+    fn send_report(&mut self, at: usize, report: &AgentReport) {
         self.trace.say(self.now, || {
             format!(
                 "m{}: report {} promised {} door {:?} {:?} {:?} vouch {} ackable {:?} io {:?}",
@@ -360,16 +360,16 @@ impl World {
                 report.promised,
                 report.door,
                 report.progress,
-                server_words(&report),
+                server_words(report),
                 report.vouch,
                 report.ackable,
                 report.source_silence,
             )
         });
-        self.nodes[at].agent.last_report = Some(report.clone());
+        self.nodes[at].agent.last_report = Some(Box::new(report.clone()));
         for link in 0..self.links.len() {
             if self.links[link].dialler == Dialler::Agent(at) {
-                self.send_up(link, Upward::Report(report.clone()));
+                self.send_up(link, Upward::Report(Box::new(report.clone())));
             }
         }
     }

@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     Resume,
     /// The primary loses the supervisors for long, and its replicas for a shorter while.
     CutTwice,
+    /// The primary and a router, alone together for longer than any lease.
+    Island,
     /// Two halves that do not hear each other.
     Split,
     /// Every node's server dies at once.
@@ -51,7 +53,8 @@ pub(crate) enum Fault {
     Mend(Vec<(usize, usize)>),
 }
 
-const KINDS: [Fault; 33] = [
+/// What is drawn from; what needs a narrow coincidence to do harm comes up more often.
+const KINDS: [Fault; 38] = [
     Fault::KillServer,
     Fault::CrashAgent,
     Fault::PowerCut,
@@ -83,6 +86,11 @@ const KINDS: [Fault; 33] = [
     Fault::Pause,
     Fault::Resume,
     Fault::CutTwice,
+    Fault::CutTwice,
+    Fault::CutTwice,
+    Fault::Island,
+    Fault::Island,
+    Fault::Island,
     Fault::Split,
     Fault::KillServers,
 ];
@@ -342,6 +350,18 @@ impl World {
                 let short = self.rng.range(500_000, 1_200_000);
                 self.cut((0..nodes).map(|other| (node, other)).collect(), short, false);
                 self.cut(voters.map(|other| (node, other)).collect(), short + span, false);
+                return;
+            }
+            Fault::Island => {
+                let router = self.router_host(0);
+                let island = [node, router];
+                let others = || (0..hosts).filter(|other| !island.contains(other));
+                let pairs = island
+                    .iter()
+                    .flat_map(|here| others().map(move |other| (*here, other)))
+                    .collect();
+                let span = self.rng.range(2_500_000, 5_000_000);
+                self.cut(pairs, span, false);
                 return;
             }
             Fault::Split => self.halves(node),

@@ -156,6 +156,7 @@ pub(crate) enum Freeze {
 
 /// A running process.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the server")]
 pub(crate) struct Server {
     pub(crate) boot: u64,
     pub(crate) answering: bool,

@@ -68,15 +68,13 @@ impl World {
 
     pub(crate) fn raft_beat(&mut self) {
         self.after(BEAT, What::RaftBeat);
-        if let Some(leader) = self.raft.leader {
-            if self.has_quorum(leader) {
-                self.raft.quorum_at = self.now;
-                let wait = 2 * self.network.delay(&mut self.rng);
-                let term = self.raft.term;
-                self.after(wait, What::RaftAcked { term, sent: self.now });
-                self.replicate(leader);
-                return;
-            }
+        if let Some(leader) = self.raft.leader.filter(|leader| self.has_quorum(*leader)) {
+            self.raft.quorum_at = self.now;
+            let wait = 2 * self.network.delay(&mut self.rng);
+            let term = self.raft.term;
+            self.after(wait, What::RaftAcked { term, sent: self.now });
+            self.replicate(leader);
+            return;
         }
         if self.raft.patience == 0 {
             self.raft.patience = self.config.election + self.rng.below(300_000);

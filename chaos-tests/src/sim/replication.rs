@@ -34,7 +34,7 @@ pub(crate) struct Stream {
 impl World {
     /// The relay's target changed; what stands is cut.
     pub(crate) fn set_relay(&mut self, at: usize, target: Option<Target>) {
-        if self.sabotage == Some(Sabotage::RevokeSkipped) && at == 0 && target.is_none() {
+        if self.sabotage == Some(Sabotage::RevokeSkipped) && target.is_none() {
             return;
         }
         self.trace.say(self.now, || format!("m{}: relay {target:?}", at + 1));

@@ -13,7 +13,7 @@ pub enum Sabotage {
     SalvageSkipped,
     /// A server restarts as a master: it keeps what nobody acknowledged.
     BootAsMaster,
-    /// The first node confirms a revocation and goes on receiving and acknowledging.
+    /// Replicas confirm a revocation and go on receiving and acknowledging.
     RevokeSkipped,
     /// Routers confirm an epoch and keep their old connections.
     RouterKeepsOldConnections,

@@ -1,12 +1,11 @@
-//! Server processes: start behind the gate, crash, steps, commits.
+//! Server processes: start behind the gate, crash, steps.
 
 use quorate_agent::machine::{Event, Probe, Step, StepResult};
 use quorate_model::IoThread;
 
 use super::agents::step_epoch;
-use super::clock::Micros;
-use super::event::{Answer, What};
-use super::mariadb::{Freeze, Server, Txn, Waiter};
+use super::event::What;
+use super::mariadb::{Freeze, Server, Waiter};
 use super::sabotage::Sabotage;
 use super::world::World;
 
@@ -204,7 +203,7 @@ impl World {
         }
     }
 
-    fn step_done(&mut self, at: usize, id: u64, result: Result<(), String>) {
+    pub(crate) fn step_done(&mut self, at: usize, id: u64, result: Result<(), String>) {
         let Some(server) = &self.nodes[at].server else { return };
         let result = match result {
             Ok(()) => StepResult::Done(server.facts(&self.nodes[at].disk)),
@@ -213,7 +212,7 @@ impl World {
         self.step_result(at, id, result);
     }
 
-    fn step_result(&mut self, at: usize, id: u64, result: StepResult) {
+    pub(crate) fn step_result(&mut self, at: usize, id: u64, result: StepResult) {
         let life = self.nodes[at].agent.life;
         let wait = self.rng.range(100, 3_000);
         self.after(
@@ -238,7 +237,7 @@ impl World {
     }
 
     fn stop_receiving(&mut self, at: usize, id: u64) {
-        if self.sabotage == Some(Sabotage::RevokeSkipped) && at == 0 {
+        if self.sabotage == Some(Sabotage::RevokeSkipped) {
             let Some(server) = &self.nodes[at].server else { return };
             let mut facts = server.facts(&self.nodes[at].disk);
             facts.io = IoThread::No;
@@ -316,10 +315,7 @@ impl World {
             return;
         }
         let epoch = step_epoch(step).unwrap_or(0);
-        self.edit(at, |server| {
-            server.epoch_row_waits = true;
-            server.epoch_row = server.epoch_row.max(0);
-        });
+        self.edit(at, |server| server.epoch_row_waits = true);
         self.trace
             .say(self.now, || format!("m{}: writes the row of epoch {epoch}", at + 1));
         self.commit_on(at, Waiter::Epoch { life, step: id });
@@ -330,20 +326,14 @@ impl World {
         if node.agent.life != life {
             return;
         }
-        let Some(boot) = node
-            .server
-            .as_ref()
-            .filter(|server| server.answering)
-            .map(|server| server.boot)
-        else {
+        if node.server.as_ref().is_none_or(|server| !server.answering) {
             self.agent_hears(at, life, Event::ProbeDone { probe, ok: false });
             return;
-        };
+        }
         if node.frozen {
             self.nodes[at].icebox.push(What::Probe { node: at, life, probe });
             return;
         }
-        let _same = boot;
         match probe {
             Probe::Disk if node.stalled_until > self.now => {
                 let until = node.stalled_until;
@@ -351,156 +341,6 @@ impl World {
             }
             Probe::Disk => self.agent_hears(at, life, Event::ProbeDone { probe, ok: true }),
             Probe::Commit { .. } | Probe::Nudge { .. } => self.commit_on(at, Waiter::Probe { life, probe }),
-        }
-    }
-
-    /// A commit: into the binlog, then to whoever acknowledges (AFTER_SYNC).
-    pub(crate) fn commit_on(&mut self, at: usize, waiter: Waiter) {
-        let Some(server) = self.nodes[at].server.as_mut() else {
-            return;
-        };
-        if server.freeze != Freeze::No {
-            server.queued.push_back(waiter);
-            return;
-        }
-        let uid = self.unique();
-        let node = &mut self.nodes[at];
-        let txn = Txn {
-            server: node.server_id,
-            seq: node.disk.end() + 1,
-            uid,
-        };
-        node.disk.prepare(txn);
-        let Some(server) = node.server.as_mut() else { return };
-        server.waiting.push_back((txn.seq, waiter));
-        if server.armed {
-            self.wake_streams(at);
-        } else {
-            server.unprotected += 1;
-            self.wake_streams(at);
-            self.acknowledged(at, txn.seq);
-        }
-    }
-
-    /// Everything up to `seq` is acknowledged: it commits in the engine, and its waiters are answered.
-    pub(crate) fn acknowledged(&mut self, at: usize, seq: u64) {
-        let node = &mut self.nodes[at];
-        let reached = usize::try_from(seq).unwrap_or(usize::MAX).min(node.disk.binlog.len());
-        if reached > node.disk.committed {
-            node.disk.flushed = node.disk.flushed.max(node.disk.committed.saturating_sub(1));
-            node.disk.committed = reached;
-        }
-        loop {
-            let Some(server) = self.nodes[at].server.as_mut() else {
-                return;
-            };
-            let Some((seq, waiter)) = server
-                .waiting
-                .front()
-                .copied()
-                .filter(|(seq, _)| *seq <= reached as u64)
-            else {
-                break;
-            };
-            server.waiting.pop_front();
-            self.answer_waiter(at, seq, waiter);
-        }
-        self.try_freeze(at);
-    }
-
-    fn answer_waiter(&mut self, at: usize, seq: u64, waiter: Waiter) {
-        let Some(txn) = self.nodes[at].disk.find(seq) else {
-            return;
-        };
-        match waiter {
-            Waiter::Client { client, session, write } => {
-                let answer = Answer::Ok { seq, uid: txn.uid };
-                self.answer_client(at, client, session, Some(write), answer);
-            }
-            Waiter::Probe { life, probe } => {
-                let event = Box::new(Event::ProbeDone { probe, ok: true });
-                self.after(200, What::Agent { node: at, life, event });
-            }
-            Waiter::Epoch { life, step } => {
-                self.edit(at, |server| {
-                    server.epoch_row_waits = false;
-                    server.epoch_row = seq;
-                });
-                if self.nodes[at].agent.life == life {
-                    self.step_result(at, step, StepResult::Written(txn.gtid()));
-                }
-            }
-        }
-    }
-
-    /// A freeze takes hold once no commit waits for its acknowledgement.
-    fn try_freeze(&mut self, at: usize) {
-        let node = &mut self.nodes[at];
-        let Some(server) = node.server.as_mut() else { return };
-        let Freeze::Asked { life, step, .. } = server.freeze else {
-            return;
-        };
-        if !server.waiting.is_empty() {
-            return;
-        }
-        server.freeze = Freeze::Holds;
-        let position = node.disk.position(node.disk.end());
-        self.trace
-            .say(self.now, || format!("m{}: commits frozen at {position}", at + 1));
-        if self.nodes[at].agent.life == life {
-            self.step_result(at, step, StepResult::Frozen(position));
-        }
-    }
-
-    pub(crate) fn freeze_ends(&mut self, at: usize, boot: u64, step: u64) {
-        let Some(server) = self.nodes[at].server.as_ref().filter(|server| server.boot == boot) else {
-            return;
-        };
-        if matches!(server.freeze, Freeze::Asked { step: asked, .. } if asked == step) {
-            self.thaw_commits(at);
-            self.step_done(at, step, Err("commits could not be frozen in time".to_owned()));
-        }
-    }
-
-    fn thaw_commits(&mut self, at: usize) {
-        let Some(server) = self.nodes[at].server.as_mut() else {
-            return;
-        };
-        server.freeze = Freeze::No;
-        let queued = std::mem::take(&mut server.queued);
-        for waiter in queued {
-            self.commit_on(at, waiter);
-        }
-    }
-
-    /// The applier takes the next transaction.
-    pub(crate) fn apply(&mut self, at: usize, boot: u64) {
-        let node = &self.nodes[at];
-        let Some(server) = node
-            .server
-            .as_ref()
-            .filter(|server| server.boot == boot && server.applier)
-        else {
-            return;
-        };
-        // Armed on a replica it would wait for an acknowledgement of its own (M10).
-        if server.armed {
-            return;
-        }
-        if node.frozen {
-            self.nodes[at].icebox.push(What::Apply { node: at, boot });
-            return;
-        }
-        if node.stalled_until > self.now {
-            let until = node.stalled_until;
-            self.at(until + 100, What::Apply { node: at, boot });
-            return;
-        }
-        let Some(txn) = node.disk.next_to_apply() else { return };
-        self.nodes[at].disk.apply(txn);
-        if self.nodes[at].disk.next_to_apply().is_some() {
-            let wait: Micros = self.nodes[at].apply;
-            self.after(wait, What::Apply { node: at, boot });
         }
     }
 }
