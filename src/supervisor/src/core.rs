@@ -31,10 +31,10 @@ pub(crate) use wake::Wake;
 /// Inputs that may wait; senders wait when it is full.
 pub(crate) const INPUTS_MAX: usize = 1024;
 /// How often time passes for the machine.
-const TICK: Duration = Duration::from_millis(25);
+const TICK: Duration = Duration::from_millis(50);
 
 /// Gauges are set this often, in ticks.
-const OBSERVE_TICKS: u64 = 40;
+const OBSERVE_TICKS: u64 = 20;
 
 /// What the core is told.
 pub(crate) enum Input {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use rustix::process::{Signal, set_parent_process_death_signal};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -12,8 +13,11 @@ use crate::config::{self, RoleConfig};
 use crate::output::{Console, Exit, Problem};
 use crate::telemetry::{self, LogOptions};
 
-/// Threads of a role: each serves one machine's share and is idle most of the time.
+/// Threads of an agent or a router: each carries one machine's share of bytes.
 const WORKERS: usize = 2;
+/// A supervisor needs one beside Raft's own: it decides and does little else, and threads that wake each other would cost more
+/// than the work.
+const DECIDER: usize = 1;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct RoleOptions {
@@ -31,18 +35,24 @@ pub(super) struct RoleOptions {
 }
 
 pub(super) fn supervise(console: Console, options: &RoleOptions) -> anyhow::Result<Exit> {
-    serve(console, options, "supervisor", quorate_supervisor::run)
+    serve(console, options, "supervisor", DECIDER, quorate_supervisor::run)
 }
 
 pub(super) fn agent(console: Console, options: &RoleOptions) -> anyhow::Result<Exit> {
-    serve(console, options, "agent", quorate_agent::run)
+    serve(console, options, "agent", WORKERS, quorate_agent::run)
 }
 
 pub(super) fn route(console: Console, options: &RoleOptions) -> anyhow::Result<Exit> {
-    serve(console, options, "router", quorate_router::run)
+    serve(console, options, "router", WORKERS, quorate_router::run)
 }
 
-fn serve<C, E, F, R>(console: Console, options: &RoleOptions, role: &str, run: R) -> anyhow::Result<Exit>
+fn serve<C, E, F, R>(
+    console: Console,
+    options: &RoleOptions,
+    role: &str,
+    threads: usize,
+    run: R,
+) -> anyhow::Result<Exit>
 where
     C: RoleConfig,
     E: std::error::Error + Send + Sync + 'static,
@@ -61,8 +71,13 @@ where
     if options.exit_with_parent {
         set_parent_process_death_signal(Some(Signal::KILL)).context("asking to end with the parent")?;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+    let mut builder = if threads == DECIDER {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    let runtime = builder
+        .worker_threads(threads)
         .enable_all()
         .build()
         .context("starting the runtime")?;
