@@ -2,7 +2,7 @@
 //!
 //! Nothing here asserts a time; the figures are `make bench`'s. Labs run one after the other: two cores are not for two.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod epochs;
 mod faults;
