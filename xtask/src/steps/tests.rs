@@ -19,6 +19,8 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Outcome> {
             "--lib",
             "--bins",
             "--tests",
+            // Some tests start an example as a process.
+            "--examples",
         ],
     )
 }
