@@ -195,7 +195,7 @@ impl World {
         self.judge_service(node, session.epoch);
         match write {
             None => {
-                let seq = self.nodes[node].disk.committed as u64;
+                let seq = self.nodes[node].disk.seen();
                 self.answer_client(node, at, number, None, Answer::Rows { seq });
             }
             Some(_) if read_only => self.answer_client(node, at, number, write, Answer::Refused),

@@ -1,6 +1,7 @@
 //! Commits: into the binlog, to whoever acknowledges, into the engine; freezes; and the applier of a replica.
 
 use quorate_agent::machine::{Event, StepResult};
+use quorate_model::Epoch;
 
 use super::clock::Micros;
 use super::event::{Answer, What};
@@ -17,11 +18,15 @@ impl World {
             server.queued.push_back(waiter);
             return;
         }
+        let first = match waiter {
+            Waiter::Epoch { epoch, .. } => Epoch(epoch).first_seq(),
+            Waiter::Client { .. } | Waiter::Probe { .. } => 0,
+        };
         let uid = self.unique();
         let node = &mut self.nodes[at];
         let txn = Txn {
             server: node.server_id,
-            seq: node.disk.end() + 1,
+            seq: (node.disk.end() + 1).max(first),
             uid,
         };
         node.disk.prepare(txn);
@@ -39,7 +44,7 @@ impl World {
     /// Everything up to `seq` is acknowledged: it commits in the engine, and its waiters are answered.
     pub(crate) fn acknowledged(&mut self, at: usize, seq: u64) {
         let node = &mut self.nodes[at];
-        let reached = usize::try_from(seq).unwrap_or(usize::MAX).min(node.disk.binlog.len());
+        let reached = node.disk.binlog.partition_point(|txn| txn.seq <= seq);
         if reached > node.disk.committed {
             node.disk.flushed = node.disk.flushed.max(node.disk.committed.saturating_sub(1));
             node.disk.committed = reached;
@@ -48,12 +53,7 @@ impl World {
             let Some(server) = self.nodes[at].server.as_mut() else {
                 return;
             };
-            let Some((seq, waiter)) = server
-                .waiting
-                .front()
-                .copied()
-                .filter(|(seq, _)| *seq <= reached as u64)
-            else {
+            let Some((seq, waiter)) = server.waiting.front().copied().filter(|(waiting, _)| *waiting <= seq) else {
                 break;
             };
             server.waiting.pop_front();
@@ -75,7 +75,7 @@ impl World {
                 let event = Box::new(Event::ProbeDone { probe, ok: true });
                 self.after(200, What::Agent { node: at, life, event });
             }
-            Waiter::Epoch { life, step } => {
+            Waiter::Epoch { life, step, .. } => {
                 self.edit(at, |server| {
                     server.epoch_row_waits = false;
                     server.epoch_row = seq;

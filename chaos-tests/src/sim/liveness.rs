@@ -43,11 +43,10 @@ impl World {
     /// Transactions that the primary does not know: this node needs a rebuild.
     fn diverged(&self, at: usize, primary: usize) -> bool {
         let ours = &self.nodes[at].disk;
-        (1..=ours.received()).any(|seq| {
-            let mine = ours.find(seq).map(|txn| txn.uid);
-            let theirs = self.nodes[primary].disk.find(seq).map(|txn| txn.uid);
-            theirs.is_some() && mine != theirs
-        })
+        let theirs = &self.nodes[primary].disk;
+        ours.everything()
+            .take_while(|txn| txn.seq <= theirs.end())
+            .any(|txn| theirs.find(txn.seq).map(|other| other.uid) != Some(txn.uid))
     }
 
     fn unfinished(&mut self) -> Option<String> {

@@ -1,7 +1,6 @@
 //! A MariaDB that does what the real one was seen to do (facts M1 to M14 of the protocol's reference).
 //!
-//! One replication domain; sequence numbers run from 1 without gaps, so a transaction's place in the binlog is its
-//! sequence number. What is engine-committed is a prefix of the binlog, because group commit keeps the order.
+//! One replication domain, whose sequence numbers grow. What is engine-committed is a prefix of the binlog, because group commit keeps the order.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -48,14 +47,14 @@ pub(crate) struct Disk {
 
 impl Disk {
     fn push(&mut self, txn: Txn) {
-        debug_assert_eq!(txn.seq, self.end() + 1);
+        debug_assert!(txn.seq > self.end());
         self.last_of.insert(txn.server, txn.seq);
         self.binlog.push(txn);
     }
 
     /// Last sequence in the binlog.
     pub(crate) fn end(&self) -> u64 {
-        self.binlog.len() as u64
+        self.binlog.last().map_or(0, |txn| txn.seq)
     }
 
     /// Last sequence received, applied or not.
@@ -65,19 +64,37 @@ impl Disk {
 
     /// The transaction with a sequence, in the binlog or the relay log.
     pub(crate) fn find(&self, seq: u64) -> Option<Txn> {
-        let place = usize::try_from(seq.checked_sub(1)?).ok()?;
-        self.binlog
-            .get(place)
-            .copied()
-            .or_else(|| self.relay.iter().rev().find(|txn| txn.seq == seq).copied())
+        let among = |log: &[Txn]| {
+            log.binary_search_by_key(&seq, |txn| txn.seq)
+                .ok()
+                .map(|place| log[place])
+        };
+        among(&self.binlog).or_else(|| among(&self.relay))
+    }
+
+    /// What was received and not applied.
+    pub(crate) fn unapplied(&self) -> impl Iterator<Item = &Txn> {
+        let end = self.end();
+        let from = self.relay.partition_point(|txn| txn.seq <= end);
+        self.relay.iter().skip(from)
+    }
+
+    /// Everything, received or applied, in order.
+    pub(crate) fn everything(&self) -> impl Iterator<Item = &Txn> {
+        self.binlog.iter().chain(self.unapplied())
+    }
+
+    /// The last sequence that the engine has committed: what a read sees.
+    pub(crate) fn seen(&self) -> u64 {
+        self.committed
+            .checked_sub(1)
+            .and_then(|last| self.binlog.get(last))
+            .map_or(0, |txn| txn.seq)
     }
 
     /// The next transaction for the applier.
     pub(crate) fn next_to_apply(&self) -> Option<Txn> {
-        let wanted = self.end() + 1;
-        let first = self.relay.first()?.seq;
-        let place = usize::try_from(wanted.checked_sub(first)?).ok()?;
-        self.relay.get(place).copied()
+        self.unapplied().next().copied()
     }
 
     /// Into the binlog. Preparing it flushes the engine's log, with every earlier commit in it.
@@ -138,7 +155,7 @@ pub(crate) enum Waiter {
     /// A probe of the commit path, or a nudge.
     Probe { life: u32, probe: Probe },
     /// The epoch row.
-    Epoch { life: u32, step: u64 },
+    Epoch { life: u32, step: u64, epoch: u64 },
 }
 
 /// A freeze of commits.

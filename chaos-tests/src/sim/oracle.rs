@@ -29,7 +29,7 @@ pub(crate) struct Oracle {
     /// The first such write of each epoch.
     first: BTreeMap<u64, Micros>,
     /// The history that each elected primary started from.
-    elected: BTreeMap<u64, Vec<u64>>,
+    elected: BTreeMap<u64, BTreeMap<u64, u64>>,
 }
 
 /// A write that a client was told is done.
@@ -43,7 +43,12 @@ pub(crate) struct Promise {
 impl Oracle {
     /// The transactions that the primary of an epoch started from.
     pub(crate) fn history_of(&self, epoch: u64) -> BTreeSet<u64> {
-        self.elected.get(&epoch).into_iter().flatten().copied().collect()
+        self.elected
+            .get(&epoch)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .copied()
+            .collect()
     }
 }
 
@@ -72,13 +77,16 @@ impl World {
         else {
             return;
         };
-        let history: Vec<u64> = (1..=required)
-            .map_while(|seq| self.nodes[source].disk.find(seq).map(|txn| txn.uid))
-            .collect();
-        let lost = self.oracle.promised.iter().find(|promise| {
-            let place = usize::try_from(promise.seq - 1).unwrap_or(usize::MAX);
-            history.get(place) != Some(&promise.uid)
-        });
+        let held = self.nodes[source]
+            .disk
+            .everything()
+            .take_while(|txn| txn.seq <= required);
+        let history: BTreeMap<u64, u64> = held.map(|txn| (txn.seq, txn.uid)).collect();
+        let lost = self
+            .oracle
+            .promised
+            .iter()
+            .find(|promise| history.get(&promise.seq) != Some(&promise.uid));
         if let Some(lost) = lost.copied() {
             self.breach(
                 "I4",
@@ -134,13 +142,13 @@ impl World {
             );
         }
         let disk = &self.nodes[primary].disk;
-        let fresh = disk.committed as u64 + 1..=seq.min(disk.end());
+        let fresh = disk.binlog.iter().skip(disk.committed).take_while(|txn| txn.seq <= seq);
         let later = self.oracle.elected.range(epoch + 1..).next();
         if let Some((next, history)) = later {
-            let lost = fresh.into_iter().find(|seq| {
-                let place = usize::try_from(*seq - 1).unwrap_or(usize::MAX);
-                history.get(place).copied() != disk.find(*seq).map(|txn| txn.uid)
-            });
+            let lost = fresh
+                .into_iter()
+                .find(|txn| history.get(&txn.seq) != Some(&txn.uid))
+                .map(|txn| txn.seq);
             if let Some(lost) = lost {
                 let what = format!(
                     "m{} has {lost} acknowledged under epoch {epoch}, which epoch {next} lacks",
@@ -194,12 +202,11 @@ impl World {
                 format!("m{} confirms write {seq}, which no other node holds", node + 1),
             );
         }
-        let place = usize::try_from(seq - 1).unwrap_or(usize::MAX);
         let missing = self
             .oracle
             .elected
             .range(epoch + 1..)
-            .find(|(_, history)| history.get(place) != Some(&uid));
+            .find(|(_, history)| history.get(&seq) != Some(&uid));
         if let Some((next, _)) = missing {
             let what = format!("write {seq} is confirmed under epoch {epoch}, and epoch {next} started without it");
             self.breach("I5", what);
@@ -315,10 +322,11 @@ impl World {
         self.record_discard(at);
         let state = self.raft.agreed().clone();
         let primary = state.primary.as_ref().and_then(|id| self.node_of(id));
-        let lost = (end + 1..=received).find(|seq| {
-            let ours = self.nodes[at].disk.find(*seq).map(|txn| txn.uid);
-            primary.is_none_or(|primary| self.nodes[primary].disk.find(*seq).map(|txn| txn.uid) != ours)
+        let lost = self.nodes[at].disk.unapplied().find(|txn| {
+            primary
+                .is_none_or(|primary| self.nodes[primary].disk.find(txn.seq).map(|theirs| theirs.uid) != Some(txn.uid))
         });
+        let lost = lost.map(|txn| txn.seq);
         if let Some(lost) = lost {
             self.breach(
                 "I12",

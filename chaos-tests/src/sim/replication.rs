@@ -221,8 +221,8 @@ impl World {
             .as_ref()
             .and_then(|server| server.io_pos)
             .unwrap_or(0);
-        let start = usize::try_from(from).unwrap_or(usize::MAX);
         let binlog = &self.nodes[source].disk.binlog;
+        let start = binlog.partition_point(|txn| txn.seq <= from);
         let news: Vec<_> = binlog.iter().skip(start).take(BATCH).copied().collect();
         let Some(last) = news.last().map(|txn| txn.seq) else {
             return false;

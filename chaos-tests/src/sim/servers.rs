@@ -318,7 +318,7 @@ impl World {
         self.edit(at, |server| server.epoch_row_waits = true);
         self.trace
             .say(self.now, || format!("m{}: writes the row of epoch {epoch}", at + 1));
-        self.commit_on(at, Waiter::Epoch { life, step: id });
+        self.commit_on(at, Waiter::Epoch { life, step: id, epoch });
     }
 
     pub(crate) fn probe(&mut self, at: usize, life: u32, probe: Probe) {

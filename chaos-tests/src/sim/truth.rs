@@ -4,7 +4,7 @@
 //! the instants at which something could break. Left out, because the oracle watches them itself and more exactly: revocations
 //! (an acknowledgement that was under way when its sender was revoked is harmless), leases (by the reads that they allow), acts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate_model::{Change, Command, DoorState, Epoch, Moment, State};
@@ -117,20 +117,21 @@ impl World {
     /// Relay logs are deleted: what was acknowledged among them, and who else holds it.
     pub(crate) fn record_discard(&mut self, at: usize) {
         let disk = &self.nodes[at].disk;
-        let lost = disk.end() + 1..=disk.received();
+        let lost: BTreeMap<u64, u64> = disk.unapplied().map(|txn| (txn.seq, txn.uid)).collect();
         let rows: BTreeSet<u64> = self
             .oracle
             .promised
             .iter()
             .filter(|promise| {
-                lost.contains(&promise.seq) && disk.find(promise.seq).is_some_and(|txn| txn.uid == promise.uid)
+                lost.get(&promise.seq) == Some(&promise.uid)
+                    && disk.find(promise.seq).is_some_and(|txn| txn.uid == promise.uid)
             })
             .map(|promise| promise.uid)
             .collect();
         let state = self.raft.agreed();
         let primary = state.primary.as_ref().and_then(|id| self.node_of(id));
         let covered = primary.map_or_else(BTreeSet::new, |primary| {
-            let theirs = lost.clone().filter_map(|seq| self.nodes[primary].disk.find(seq));
+            let theirs = lost.keys().filter_map(|seq| self.nodes[primary].disk.find(*seq));
             theirs.map(|txn| txn.uid).collect()
         });
         let node = self.nodes[at].id.clone();

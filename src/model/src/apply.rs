@@ -250,6 +250,11 @@ impl State {
                 why: format!("epoch row {barrier} was not written by the elected primary"),
             });
         }
+        // Whoever leads on in place has commits of the old epoch before its epoch row; anyone else begins with that row.
+        let leads_on = self.deposed.is_some() && self.deposed == self.primary;
+        if !leads_on {
+            self.timeline.begin_at(barrier.seq);
+        }
         self.phase = Phase::Open;
         self.deposed = None;
         Ok(())

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 
+/// Sequence numbers kept for each epoch: the digits before the last twelve name it.
+pub(crate) const SEQ_STRIDE: u64 = 1_000_000_000_000;
+
 impl Epoch {
     /// Before the first primary was elected.
     pub const ZERO: Self = Self(0);
@@ -18,6 +21,13 @@ impl Epoch {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// The lowest sequence number of a transaction of this epoch. A server that is elected again after its unacknowledged tail was
+    /// cut off would otherwise give the same GTIDs to other transactions, while another node may still hold the first ones.
+    #[must_use]
+    pub const fn first_seq(self) -> u64 {
+        self.0.saturating_mul(SEQ_STRIDE).saturating_add(1)
     }
 }
 

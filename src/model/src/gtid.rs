@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::epoch::SEQ_STRIDE;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One transaction: `domain-server-sequence`.
@@ -104,7 +105,8 @@ impl GtidSet {
             .all(|gtid| self.seq(gtid.domain).is_some_and(|seq| seq >= gtid.seq))
     }
 
-    /// How many transactions of `other` are missing here, over all domains.
+    /// How many transactions of `other` are missing here, over all domains. Of an epoch that is not known here at all only
+    /// those since its beginning are counted, since each begins with a jump ([`crate::Epoch::first_seq`]).
     #[must_use]
     pub fn missing(&self, other: &Self) -> u64 {
         let mut domains: Vec<u32> = other.iter().map(|gtid| gtid.domain).collect();
@@ -113,7 +115,12 @@ impl GtidSet {
             .into_iter()
             .map(|domain| {
                 let theirs = other.seq(domain).unwrap_or_default();
-                theirs.saturating_sub(self.seq(domain).unwrap_or_default())
+                let behind = theirs.saturating_sub(self.seq(domain).unwrap_or_default());
+                if behind < SEQ_STRIDE / 2 {
+                    behind
+                } else {
+                    theirs % SEQ_STRIDE
+                }
             })
             .sum()
     }
@@ -203,6 +210,7 @@ mod tests {
         assert_eq!(set("0-1-7").missing(&set("0-2-10,0-1-8")), 3);
         assert_eq!(set("").missing(&set("0-1-4,1-1-2")), 6);
         assert_eq!(set("0-1-9").missing(&set("0-1-4")), 0);
+        assert_eq!(set("0-1-1000000000009").missing(&set("0-2-2000000000003")), 3);
     }
 
     #[test]

@@ -40,6 +40,13 @@ impl Timeline {
         }
     }
 
+    /// The first transaction of the open term is known: nothing before it belongs to the term.
+    pub fn begin_at(&mut self, first: u64) {
+        if let Some(term) = self.0.last_mut() {
+            term.first = term.first.max(first);
+        }
+    }
+
     /// Starts a term.
     pub fn start(&mut self, term: Term) {
         self.0.push(term);
@@ -78,6 +85,30 @@ mod tests {
             });
         }
         timeline
+    }
+
+    /// Seed 699 of the simulation: a server whose tail was cut off led again and gave the same GTIDs to other transactions,
+    /// so whoever still held the first ones passed for a sound replica.
+    #[test]
+    fn a_tail_of_a_former_term_of_the_same_server_is_errant() {
+        let mut timeline = Timeline::default();
+        for epoch in [Epoch(2), Epoch(3)] {
+            timeline.close(84);
+            timeline.start(Term {
+                epoch,
+                node: "m2".into(),
+                server_id: 12,
+                first: 85,
+                last: None,
+            });
+        }
+        let again = Epoch(3).first_seq();
+        assert!(again > Epoch(2).first_seq());
+        timeline.begin_at(again);
+        let state = |seq: u64| format!("0-12-{seq}").parse::<GtidSet>().unwrap();
+        assert_eq!(timeline.errant(&state(Epoch(2).first_seq())).len(), 1);
+        assert_eq!(timeline.errant(&state(85)).len(), 1);
+        assert!(timeline.errant(&state(again)).is_empty());
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub struct EpochRow {
 pub async fn write_epoch_row(session: &mut Session, row: &EpochRow, limit: Duration) -> Result<Gtid, ActError> {
     let deadline = Deadline::after(limit);
     require_armed(&observe(session, deadline.left()).await?)?;
+    // Never a GTID that this server gave before: its unacknowledged tail may have been cut off, and live on elsewhere.
+    let first = row.epoch.first_seq();
+    if row.previous.seq(0).is_none_or(|last| last < first) {
+        let number = format!("SET SESSION gtid_seq_no={first}");
+        session.execute(OPERATION, &number, deadline.left()).await?;
+    }
     let sql = format!(
         "INSERT INTO quorate.epoch (epoch, operation, node, previous_gtid) VALUES ({}, {}, {}, {}) \
          ON DUPLICATE KEY UPDATE attempts = attempts + 1",
