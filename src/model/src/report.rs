@@ -36,6 +36,10 @@ pub struct AgentReport {
     pub admitted: BTreeSet<RouterId>,
     /// The server process.
     pub server: ServerState,
+    /// [`crate::Order::index`] of the last accepted order of the promised epoch; 0 if there is none. A node is out of the ack set for
+    /// good only when the order that shuts it out was taken: one that let it in may still be on its way.
+    #[serde(default)]
+    pub order_index: u64,
     /// How far the last order is.
     pub progress: Progress,
     /// Whether everything received since it joined the ack set is still there (no restart, or salvaged).

@@ -43,6 +43,7 @@ impl Node {
             probes: ProbeFacts::default(),
             lease: LeaseKind::None,
             final_binlog: self.final_binlog.clone(),
+            order_index: 0,
             wants_handover: self.wants_handover,
             findings: Vec::new(),
         }

@@ -73,6 +73,7 @@ impl Machine {
             ackable: self.reported_ackable(),
             admitted: door.admitted.clone(),
             server: self.server_state(),
+            order_index: self.order.as_ref().map_or(0, |order| order.index),
             progress: self.progress(),
             vouch: up.is_some_and(|up| !matches!(up.role, Role::Gated)),
             pristine: up.is_some_and(|up| pristine(&up.facts)),

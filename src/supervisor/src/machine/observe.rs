@@ -48,7 +48,7 @@ impl Machine {
                 reset: false,
             },
         );
-        self.sent.remove(node);
+        self.send_again(node);
         self.decide(now, effects);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate_model::{AgentReport, Change, Moment, NodeId, Order, Progress, Task};
+use quorate_model::{AgentReport, Change, Incarnation, Moment, NodeId, Order, Progress, Task};
 
 use super::{Effect, Machine};
 
@@ -18,6 +18,8 @@ pub(super) struct Sent {
     order: Order,
     at: Moment,
     pause: Duration,
+    /// The link is new: it may not have arrived.
+    again: bool,
 }
 
 impl Machine {
@@ -26,9 +28,9 @@ impl Machine {
             if !self.seen.links.get(node).is_some_and(|link| link.connected) {
                 continue;
             }
-            let order = self.within_flight(order);
+            let order = self.never_back(node, self.within_flight(order));
             let pause = match self.sent.get(node) {
-                Some(sent) if sent.order.epoch == order.epoch && sent.order.task == order.task => {
+                Some(sent) if !sent.again && sent.order.epoch == order.epoch && sent.order.task == order.task => {
                     let done = self.seen.report(node).is_some_and(|report| is_done(&order, report));
                     if done || now.since(sent.at) < sent.pause {
                         continue;
@@ -43,6 +45,7 @@ impl Machine {
                     order: order.clone(),
                     at: now,
                     pause,
+                    again: false,
                 },
             );
             effects.push(Effect::Send {
@@ -51,6 +54,44 @@ impl Machine {
             });
         }
         self.sent.retain(|node, _| orders.contains_key(node));
+    }
+
+    /// A new link: whatever was sent last is sent again.
+    pub(super) fn send_again(&mut self, node: &NodeId) {
+        if let Some(sent) = self.sent.get_mut(node) {
+            sent.again = true;
+        }
+    }
+
+    /// Of two orders with one index the later one never lets in whom the earlier one shut out: so whoever has taken the later one has
+    /// nothing on its way that lets it in (invariant I3).
+    fn never_back(&self, node: &NodeId, mut order: Order) -> Order {
+        if let Some(Sent { order: last, .. }) = self.sent.get(node)
+            && (last.epoch, last.index) == (order.epoch, order.index)
+            && let Task::Serve { ack_set: before, .. } | Task::Promote { ack_set: before, .. } = &last.task
+            && let Task::Serve { ack_set, .. } | Task::Promote { ack_set, .. } = &mut order.task
+        {
+            ack_set.retain(|member| before.contains(member));
+        }
+        order
+    }
+
+    /// Whether the primary has taken the last order that it was sent, and that order shuts out everyone whom this ack set leaves out.
+    pub(super) fn cut_is_taken(&self, coming: &BTreeMap<NodeId, Incarnation>) -> bool {
+        let primary = self.state.primary.as_ref();
+        let sent = primary.and_then(|primary| self.sent.get(primary));
+        let report = primary.and_then(|primary| self.seen.report(primary));
+        let (Some(Sent { order, .. }), Some(report)) = (sent, report) else {
+            return false;
+        };
+        let (Task::Serve { ack_set, .. } | Task::Promote { ack_set, .. }) = &order.task else {
+            return false;
+        };
+        let mut leaving = self.state.ack_set.keys().filter(|node| !coming.contains_key(*node));
+        order.epoch == self.state.epoch
+            && report.promised == order.epoch
+            && report.order_index == order.index
+            && leaving.all(|node| !ack_set.contains(node))
     }
 
     /// An order must hold before and after the change that is under way: until it is applied, nobody is let in whom it shuts out

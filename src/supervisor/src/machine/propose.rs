@@ -43,8 +43,19 @@ impl Machine {
         if urgent.is_none() && self.propose_waiting(now, effects) {
             return;
         }
-        if let Some(change) = changes.first() {
+        if let Some(change) = changes.first().filter(|change| self.is_due(change)) {
             self.propose(now, PLANNER, change.clone(), None, effects);
+        }
+    }
+
+    /// Nobody leaves the ack set while an order that lets it in may still be on its way.
+    fn is_due(&self, change: &Change) -> bool {
+        match change {
+            Change::AckSetChanged { ack_set, .. } => {
+                let shrinks = self.state.ack_set.keys().any(|node| !ack_set.contains_key(node));
+                !shrinks || self.cut_is_taken(ack_set)
+            }
+            _ => true,
         }
     }
 

@@ -113,6 +113,7 @@ fn pristine(node: &str, server_id: u32) -> AgentReport {
         probes: ProbeFacts::default(),
         lease: LeaseKind::None,
         final_binlog: None,
+        order_index: 0,
         wants_handover: false,
         findings: Vec::new(),
     }

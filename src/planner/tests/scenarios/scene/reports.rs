@@ -50,6 +50,7 @@ fn report(name: &str, epoch: u64, progress: Progress, position: &str) -> AgentRe
         probes: ProbeFacts::default(),
         lease: LeaseKind::None,
         final_binlog: None,
+        order_index: 0,
         wants_handover: false,
         findings: Vec::new(),
     }

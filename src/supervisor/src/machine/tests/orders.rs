@@ -128,3 +128,27 @@ fn a_changed_table_has_a_higher_revision() {
     );
     assert!(tables(&effects)[0].cmp_issue(&first).is_gt());
 }
+
+/// Seed 20811 of the simulation: the order that let a replica in was still on its way when its removal was committed.
+#[test]
+fn nobody_leaves_the_ack_set_while_an_order_may_still_let_it_in() {
+    let mut rig = Rig::leading();
+    let index = rig.state.index;
+    let without_m2 = |taken: u64| {
+        move |_: Duration, report: &mut quorate_model::AgentReport| {
+            if report.node.as_str() == "m1" {
+                report.ackable = ["m3".into()].into();
+                report.order_index = taken;
+            }
+        }
+    };
+    let removes = |effects: &[Effect]| {
+        effects.iter().any(|effect| {
+            matches!(effect, Effect::Propose(command) if matches!(command.change, Change::AckSetChanged { .. }))
+        })
+    };
+    let effects = rig.run_with(Duration::from_secs(3), &["m1", "m3"], without_m2(index - 1));
+    assert!(!removes(&effects), "m1 has not taken the order that shuts m2 out");
+    let effects = rig.run_with(Duration::from_secs(1), &["m1", "m3"], without_m2(index));
+    assert!(removes(&effects));
+}

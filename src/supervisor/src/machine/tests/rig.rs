@@ -233,6 +233,7 @@ impl Rig {
             probes: ProbeFacts::default(),
             lease: LeaseKind::Supervisors,
             final_binlog: None,
+            order_index: 0,
             wants_handover: false,
             findings: Vec::new(),
         }
