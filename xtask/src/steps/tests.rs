@@ -3,9 +3,21 @@
 use crate::context::Context;
 use crate::outcome::{Outcome, Tally};
 
-/// Tests of other packages start the binary, so it is built before any of them runs.
+/// Programs that tests start as processes: the binary, and the agent alone. Built before any test runs, since `cargo test`
+/// builds only its own package's binary, and examples only as tests.
+const PROGRAMS: [&str; 8] = [
+    "build",
+    "--locked",
+    "--package",
+    "quorate",
+    "--package",
+    "quorate-agent",
+    "--bins",
+    "--examples",
+];
+
 pub(super) fn run(context: &Context) -> anyhow::Result<Outcome> {
-    let build = context.run(context.cargo(&["build", "--locked", "--package", "quorate"]))?;
+    let build = context.run(context.cargo(&PROGRAMS))?;
     if !build.success() {
         return Ok(Outcome::from_tests(Tally::default(), false));
     }
@@ -19,8 +31,6 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Outcome> {
             "--lib",
             "--bins",
             "--tests",
-            // Some tests start an example as a process.
-            "--examples",
         ],
     )
 }

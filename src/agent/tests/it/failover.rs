@@ -23,9 +23,13 @@ async fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
             killed.elapsed().as_secs_f64() * 1e3
         );
     };
+    let boot = cluster.supervisor.last("m1").unwrap().boot_nonce;
     kill(cluster.pid("m1"));
-    let down = |report: &AgentReport| matches!(report.server, ServerState::Down { .. }).then_some(());
-    cluster.supervisor.until("m1", "down", down).await;
+    // A level, not an edge: a slow reader may find it started again.
+    let died = |report: &AgentReport| {
+        (report.boot_nonce > boot || matches!(report.server, ServerState::Down { .. })).then_some(())
+    };
+    cluster.supervisor.until("m1", "died", died).await;
     mark("death reported");
     cluster.supervisor.no_lease();
     for node in ["m2", "m3"] {
