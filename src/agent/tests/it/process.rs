@@ -100,7 +100,7 @@ fn boot(nonce: u64) -> impl FnMut(&AgentReport) -> Option<AgentReport> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_agent_takes_its_server_along_and_keeps_its_promise() {
     let cluster = Cluster::gated(&[]).await;
-    let config = cluster.config("m1", 1).await;
+    let config = cluster.config("m1", 1);
     let server = |config: &Config| -> i32 {
         let file = config.server.home.join("mariadbd.pid");
         std::fs::read_to_string(file).unwrap().trim().parse().unwrap()
@@ -137,7 +137,7 @@ async fn a_killed_agent_takes_its_server_along_and_keeps_its_promise() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_was_frozen_past_its_lease_serves_nobody_from_the_past() {
     let mut cluster = Cluster::gated(&["m2"]).await;
-    let config = cluster.config("m1", 9).await;
+    let config = cluster.config("m1", 9);
     cluster.adopt(config.clone());
     let agent = Process::start(&cluster, &config);
     cluster.supervisor.until("m1", "vouches", boot(1)).await;
@@ -172,7 +172,7 @@ async fn as_the_first_process_of_a_container_it_collects_orphans_and_stops_in_or
         return;
     }
     let cluster = Cluster::gated(&[]).await;
-    let config = cluster.config("m1", 1).await;
+    let config = cluster.config("m1", 1);
     let mut unshare = Process::start_as_init(&cluster, &config);
     cluster.supervisor.until("m1", "vouches", boot(1)).await;
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", unshare.pid())).unwrap();

@@ -23,7 +23,7 @@ async fn refused(config: quorate_agent::Config) -> (Error, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_cannot_start_says_why() {
     let cluster = Cluster::gated(&[]).await;
-    let good = cluster.config("m1", 1).await;
+    let good = cluster.config("m1", 1);
 
     let mut config = good.clone();
     config.relay.listen = "0.0.0.0:1".parse().unwrap();
@@ -60,7 +60,7 @@ async fn a_foreign_or_forgetful_data_directory_is_not_touched() {
     cluster.stopped("m1").await.unwrap();
     let home = cluster.agents["m1"].config.server.home.clone();
 
-    let mut other = cluster.config("m2", 2).await;
+    let mut other = cluster.config("m2", 2);
     other.server.home = home.clone();
     let (_, text) = refused(other).await;
     assert!(text.contains("belongs to node `m1`"), "{text}");

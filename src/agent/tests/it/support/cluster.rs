@@ -12,11 +12,11 @@ use quorate_api::pki::Authority;
 use quorate_api::tls::Role;
 use quorate_model::{AgentReport, GtidSet, IoThread, NodeId, Progress, RouterId, ServerFacts, ServerState, Task};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::ports::free_address;
 use super::router::Port;
 use super::{FakeSupervisor, LIMIT, MiniRouter, logging, template, timed};
 
@@ -74,7 +74,7 @@ impl Cluster {
         let what = format!("{} agents: start to gated servers", nodes.len());
         timed(&what, async {
             for (i, node) in nodes.iter().enumerate() {
-                let config = cluster.config(node, u32::try_from(i).unwrap() + 1).await;
+                let config = cluster.config(node, u32::try_from(i).unwrap() + 1);
                 cluster.start(config);
             }
             for node in nodes {
@@ -104,8 +104,7 @@ impl Cluster {
         cluster
     }
 
-    pub(crate) async fn config(&self, node: &str, server_id: u32) -> Config {
-        let free = async || TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    pub(crate) fn config(&self, node: &str, server_id: u32) -> Config {
         Config {
             node: node.to_owned(),
             cluster: "test".to_owned(),
@@ -113,11 +112,11 @@ impl Cluster {
                 address: self.supervisor.address.clone(),
             }],
             door: Door {
-                listen: free().await,
+                listen: free_address(),
                 direct_clients: false,
                 connections_max: 100,
             },
-            relay: Relay { listen: free().await },
+            relay: Relay { listen: free_address() },
             server: Server {
                 home: self.home.path().join(node),
                 socket: None,

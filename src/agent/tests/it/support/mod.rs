@@ -1,6 +1,7 @@
 //! What the tests share: agents, a supervisor that does what the test says, clients.
 
 mod cluster;
+mod ports;
 mod router;
 mod supervisor;
 
