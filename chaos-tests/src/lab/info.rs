@@ -55,6 +55,8 @@ pub struct Node {
     pub agent_pid: Option<i32>,
     /// `host:port` of the door.
     pub door: String,
+    /// `host:port` for plain clients that go round the router; open while the node leads.
+    pub direct: String,
     /// The server's unix socket.
     pub socket: PathBuf,
 }
@@ -70,6 +72,8 @@ pub struct Router {
     pub rw: String,
     /// `host:port` for reads.
     pub ro: String,
+    /// `host:port` of the connection level.
+    pub tunnel: String,
 }
 
 impl Info {

@@ -45,6 +45,9 @@ pub struct Listen {
     pub rw: SocketAddr,
     /// For reading only: the replicas, or the primary if none is fit.
     pub ro: SocketAddr,
+    /// For reading and writing at connection level: every byte goes to the primary untouched, and the connection ends with
+    /// its epoch. None unless set.
+    pub tunnel: Option<SocketAddr>,
     /// For `/healthz`, `/readyz` and `/metrics`; none unless set.
     pub admin: Option<SocketAddr>,
 }
@@ -54,6 +57,7 @@ impl Default for Listen {
         Self {
             rw: SocketAddr::from(([127, 0, 0, 1], 3306)),
             ro: SocketAddr::from(([127, 0, 0, 1], 3307)),
+            tunnel: None,
             admin: None,
         }
     }
@@ -142,12 +146,19 @@ impl Config {
                 return wrong(&format!("supervisors.{id}"), format!("`{address}` is not `host:port`"));
             }
         }
-        let same = |a: SocketAddr, b: SocketAddr| a == b && a.port() != 0;
-        if same(self.listen.rw, self.listen.ro) {
-            return wrong(
-                "listen.ro",
-                format!("{} is `listen.rw` too; give each a port", self.listen.ro),
-            );
+        let Listen { rw, ro, tunnel, .. } = self.listen;
+        let pairs = [
+            ("ro", Some(ro), "rw", rw),
+            ("tunnel", tunnel, "rw", rw),
+            ("tunnel", tunnel, "ro", ro),
+        ];
+        for (later, address, earlier, taken) in pairs {
+            if let Some(address) = address.filter(|it| *it == taken && it.port() != 0) {
+                return wrong(
+                    &format!("listen.{later}"),
+                    format!("{address} is `listen.{earlier}` too; give each a port"),
+                );
+            }
         }
         let limits = &self.limits;
         for (field, value) in [
@@ -187,7 +198,7 @@ mod tests {
         let config: Config = serde_json::from_value(config()).unwrap();
         config.check().unwrap();
         assert!(config.listen.rw.ip().is_loopback() && config.listen.ro.ip().is_loopback());
-        assert_eq!(config.listen.admin, None);
+        assert_eq!((config.listen.admin, config.listen.tunnel), (None, None));
     }
 
     #[test]
@@ -205,5 +216,16 @@ mod tests {
         wrong["supervisors"]["s1"] = "127.0.0.1".into();
         let config: Config = serde_json::from_value(wrong).unwrap();
         assert!(config.check().unwrap_err().to_string().contains("supervisors.s1"));
+    }
+
+    #[test]
+    fn two_listeners_on_one_address_are_named() {
+        for (taken, other) in [("127.0.0.1:3306", "listen.rw"), ("127.0.0.1:3307", "listen.ro")] {
+            let mut twice = config();
+            twice["listen"] = serde_json::json!({ "tunnel": taken });
+            let config: Config = serde_json::from_value(twice).unwrap();
+            let said = config.check().unwrap_err().to_string();
+            assert!(said.contains("listen.tunnel") && said.contains(other), "{said}");
+        }
     }
 }

@@ -22,7 +22,7 @@ pub enum Error {
     /// An address is not to be had.
     #[error("cannot listen on {address} (`listen.{field}`); {remedy}")]
     Listen {
-        /// `rw`, `ro` or `admin`.
+        /// `rw`, `ro`, `tunnel` or `admin`.
         field: &'static str,
         /// Which address.
         address: SocketAddr,

@@ -18,10 +18,10 @@ use crate::core::connections::Connections;
 use crate::core::driver::{Driver, Inputs, write_tables};
 use crate::core::hold::Hold;
 use crate::core::links::{Link, hello};
-use crate::core::listener::Listener;
+use crate::core::listener::{Listener, Port};
 use crate::core::machine::Machine;
 use crate::core::metrics::Metrics;
-use crate::core::route::{Access, Route, Routes};
+use crate::core::route::{Route, Routes};
 use crate::core::state_file::StateFile;
 use crate::mysql::door::Visitor;
 use crate::mysql::tunnel::{Tunnel, dials};
@@ -125,8 +125,8 @@ impl Parts {
         self.tasks.spawn(certificates::keep_fresh(tls, self.stop.clone()));
     }
 
-    /// Both listeners.
-    pub(crate) fn start_mysql(&self, config: &Config, rw: TcpListener, ro: TcpListener) {
+    /// The listeners for applications.
+    pub(crate) fn start_mysql(&self, config: &Config, sockets: impl Iterator<Item = (Port, TcpListener)>) {
         let visitor = Arc::new(Visitor {
             cluster: config.cluster.clone(),
             router: config.router.clone(),
@@ -135,9 +135,10 @@ impl Parts {
         });
         let room = Arc::new(Semaphore::new(config.limits.max_connections));
         let balance = Arc::new(Balance::default());
-        for (name, socket, access) in [("rw", rw, Access::Write), ("ro", ro, Access::Read)] {
+        for (port, socket) in sockets {
             let tunnel = Arc::new(Tunnel {
-                access,
+                port,
+                access: port.access(),
                 visitor: visitor.clone(),
                 routes: self.route.clone(),
                 connections: self.connections.clone(),
@@ -151,7 +152,7 @@ impl Parts {
                 max_connections: config.limits.max_connections,
             });
             let listener = Listener {
-                name,
+                name: port.name(),
                 socket,
                 room: room.clone(),
             };

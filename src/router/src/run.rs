@@ -9,6 +9,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::core::listener::Port;
 use crate::core::metrics::Metrics;
 use crate::core::state_file::StateFile;
 use crate::parts::Parts;
@@ -24,6 +25,7 @@ pub struct Router {
     metrics: Metrics,
     rw: TcpListener,
     ro: TcpListener,
+    tunnel: Option<TcpListener>,
     admin: Option<TcpListener>,
 }
 
@@ -63,10 +65,8 @@ impl Router {
         let (file, table) = StateFile::open(&config.state_file, &config.cluster)?;
         let rw = listen("rw", config.listen.rw).await?;
         let ro = listen("ro", config.listen.ro).await?;
-        let admin = match config.listen.admin {
-            Some(address) => Some(listen("admin", address).await?),
-            None => None,
-        };
+        let tunnel = listen_if("tunnel", config.listen.tunnel).await?;
+        let admin = listen_if("admin", config.listen.admin).await?;
         Ok(Self {
             config,
             tls,
@@ -75,6 +75,7 @@ impl Router {
             metrics,
             rw,
             ro,
+            tunnel,
             admin,
         })
     }
@@ -85,6 +86,12 @@ impl Router {
     /// If the system does not tell.
     pub fn addresses(&self) -> std::io::Result<(SocketAddr, SocketAddr)> {
         Ok((self.rw.local_addr()?, self.ro.local_addr()?))
+    }
+
+    /// The address of the connection level, if there is one.
+    #[must_use]
+    pub fn tunnel_address(&self) -> Option<SocketAddr> {
+        self.tunnel.as_ref().and_then(|tunnel| tunnel.local_addr().ok())
     }
 
     /// Address of `/healthz`, `/readyz` and `/metrics`, if there is one.
@@ -104,11 +111,16 @@ impl Router {
             metrics,
             rw,
             ro,
+            tunnel,
             admin,
         } = self;
         let (parts, routes) = Parts::new(&config, &tls, metrics, shutdown.clone());
         parts.start_core(&config, routes, file, table);
-        parts.start_mysql(&config, rw, ro);
+        let sockets = [(Port::Rw, Some(rw)), (Port::Ro, Some(ro)), (Port::Tunnel, tunnel)];
+        let sockets = sockets
+            .into_iter()
+            .filter_map(|(port, socket)| socket.map(|socket| (port, socket)));
+        parts.start_mysql(&config, sockets);
         if let Some(socket) = admin {
             parts.start_admin(socket);
         }
@@ -122,6 +134,13 @@ async fn listen(field: &'static str, address: SocketAddr) -> Result<TcpListener,
     TcpListener::bind(address)
         .await
         .map_err(|source| Error::listen(field, address, source))
+}
+
+async fn listen_if(field: &'static str, address: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
+    match address {
+        Some(address) => listen(field, address).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Two files per client, while many systems start processes with a soft limit of 1024.

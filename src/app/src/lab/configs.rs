@@ -121,6 +121,7 @@ impl<'a> Configs<'a> {
             listen: quorate_router::Listen {
                 rw: own.rw.parse()?,
                 ro: own.ro.parse()?,
+                tunnel: Some(own.tunnel.parse()?),
                 admin: None,
             },
             tls,

@@ -82,6 +82,9 @@ pub(crate) struct NodeEntry {
     pub(crate) agent_pid: Option<u32>,
     /// The agent's door.
     pub(crate) door: String,
+    /// Where plain clients reach the server without a router, if it leads: the door, which in a lab takes whoever is silent
+    /// at first for a plain client.
+    pub(crate) direct: String,
     /// The server's unix socket.
     pub(crate) socket: PathBuf,
     /// The server's data directory.
@@ -99,6 +102,8 @@ pub(crate) struct RouterEntry {
     pub(crate) rw: String,
     /// Address for reads.
     pub(crate) ro: String,
+    /// Address of the connection level, for reads and writes.
+    pub(crate) tunnel: String,
 }
 
 impl Inventory {

@@ -107,9 +107,12 @@ fn rows(inventory: &Inventory) -> Vec<Vec<(String, Tone)>> {
             row(&format!("{} agent", it.id), it.agent_pid, it.door.clone()),
         ]
     });
-    let routers = inventory
-        .routers
-        .iter()
-        .map(|it| row(&it.id, it.pid, format!("rw {}  ro {}", it.rw, it.ro)));
+    let routers = inventory.routers.iter().map(|it| {
+        row(
+            &it.id,
+            it.pid,
+            format!("rw {}  ro {}  tunnel {}", it.rw, it.ro, it.tunnel),
+        )
+    });
     supervisors.chain(nodes).chain(routers).collect()
 }

@@ -16,7 +16,7 @@ pub(crate) const MARIADB_MAX: u16 = 9;
 
 const PORTS_PER_SUPERVISOR: u16 = 3;
 const PORTS_PER_NODE: u16 = 2;
-const PORTS_PER_ROUTER: u16 = 2;
+const PORTS_PER_ROUTER: u16 = 3;
 
 /// When a process that died is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +115,8 @@ pub(crate) struct RouterPorts {
     pub(crate) rw: String,
     /// For reads.
     pub(crate) ro: String,
+    /// For reads and writes at connection level.
+    pub(crate) tunnel: String,
 }
 
 impl LabSpec {
@@ -137,6 +139,7 @@ impl LabSpec {
                     id: format!("r{}", nth + 1),
                     rw: loopback(first),
                     ro: loopback(first + 1),
+                    tunnel: loopback(first + 2),
                 }
             })
             .collect()
@@ -223,7 +226,7 @@ mod tests {
             restart: RestartDelay::Never,
         };
         let mut all: Vec<String> = Vec::new();
-        all.extend(spec.router_ports().into_iter().flat_map(|it| [it.rw, it.ro]));
+        all.extend(spec.router_ports().into_iter().flat_map(|it| [it.rw, it.ro, it.tunnel]));
         all.extend(
             spec.supervisor_ports()
                 .into_iter()

@@ -10,11 +10,43 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::core::route::Access;
+
 /// Pause after a failure that concerns the process and not one client.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A client's place among `max_connections`, given back when dropped.
 pub(crate) type Slot = OwnedSemaphorePermit;
+
+/// What applications connect to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// `listen.rw`
+    Rw,
+    /// `listen.ro`
+    Ro,
+    /// `listen.tunnel`
+    Tunnel,
+}
+
+impl Port {
+    /// Its name in the configuration, in logs and in metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rw => "rw",
+            Self::Ro => "ro",
+            Self::Tunnel => "tunnel",
+        }
+    }
+
+    /// What its connections are for.
+    pub(crate) const fn access(self) -> Access {
+        match self {
+            Self::Rw | Self::Tunnel => Access::Write,
+            Self::Ro => Access::Read,
+        }
+    }
+}
 
 /// One listening socket. Several may share their room.
 #[derive(Debug)]

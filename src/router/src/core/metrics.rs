@@ -8,7 +8,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
-use crate::core::route::Access;
+use crate::core::listener::Port;
 
 const HOLD_BUCKETS_S: [f64; 10] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
@@ -35,7 +35,7 @@ pub(crate) struct Metrics {
     pub(crate) bytes_up: Counter,
     /// Bytes from servers to clients.
     pub(crate) bytes_down: Counter,
-    opened: [Counter; 2],
+    opened: [Counter; 3],
     refused: [Counter; 4],
     door_failures: [Counter; 4],
 }
@@ -90,7 +90,8 @@ impl Metrics {
             disk_failures: counter!("quorate_router_state_file_failures_total"),
             bytes_up: counter!("quorate_router_bytes_total", "direction" => "to_server"),
             bytes_down: counter!("quorate_router_bytes_total", "direction" => "to_client"),
-            opened: ["rw", "ro"].map(|access| counter!("quorate_router_opened_total", "listener" => access)),
+            opened: [Port::Rw, Port::Ro, Port::Tunnel]
+                .map(|port| counter!("quorate_router_opened_total", "listener" => port.name())),
             refused: ["max_connections", "hold_max", "hold_wait", "stopping"]
                 .map(|why| counter!("quorate_router_refused_total", "limit" => why)),
             door_failures: ["connect", "talk", "refused", "timeout"]
@@ -99,11 +100,12 @@ impl Metrics {
     }
 
     /// A client was let through.
-    pub(crate) fn opened(&self, access: Access) {
-        let [write, read] = &self.opened;
-        match access {
-            Access::Write => write.increment(1),
-            Access::Read => read.increment(1),
+    pub(crate) fn opened(&self, port: Port) {
+        let [rw, ro, tunnel] = &self.opened;
+        match port {
+            Port::Rw => rw.increment(1),
+            Port::Ro => ro.increment(1),
+            Port::Tunnel => tunnel.increment(1),
         }
     }
 

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::balance::{Balance, Share};
 use crate::core::connections::{Connections, Seat};
 use crate::core::hold::{Hold, Ticket};
-use crate::core::listener::Slot;
+use crate::core::listener::{Port, Slot};
 use crate::core::metrics::{Metrics, Refused};
 use crate::core::route::{Access, Route, seconds};
 use crate::mysql::door::{DoorStream, Visitor};
@@ -39,6 +39,7 @@ const LINGER_BYTES: usize = 256 * 1024;
 
 /// Serves the clients of one listener.
 pub(crate) struct Tunnel {
+    pub(crate) port: Port,
     pub(crate) access: Access,
     pub(crate) visitor: Arc<Visitor>,
     pub(crate) routes: watch::Receiver<Route>,
@@ -123,7 +124,7 @@ impl Tunnel {
             }),
             passage = self.seek(&mut trouble) => {
                 self.metrics.hold_seconds.record(ticket.waited().as_secs_f64());
-                self.metrics.opened(self.access);
+                self.metrics.opened(self.port);
                 Ok(passage)
             }
             () = ticket.expired() => Err(self.expired(&ticket, trouble)),

@@ -82,6 +82,7 @@ impl World {
             listen: Listen {
                 rw: any,
                 ro: any,
+                tunnel: None,
                 admin: Some(any),
             },
             tls: self.files(Role::Router, "r1"),

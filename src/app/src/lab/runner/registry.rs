@@ -30,6 +30,7 @@ impl Registry {
         let mariadb = spec.node_ports().into_iter().map(|it| NodeEntry {
             pid: None,
             agent_pid: None,
+            direct: it.door.clone(),
             door: it.door,
             socket: dir.socket(&it.id),
             datadir: dir.data(&it.id).join("data"),
@@ -40,6 +41,7 @@ impl Registry {
             pid: None,
             rw: it.rw,
             ro: it.ro,
+            tunnel: it.tunnel,
         });
         let inventory = Inventory {
             version: Inventory::version(),
