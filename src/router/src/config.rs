@@ -32,9 +32,18 @@ pub struct Config {
     pub tls: TlsFiles,
     /// File that keeps the last route table, to serve from while no supervisor can be reached.
     pub state_file: PathBuf,
+    /// Threads that carry clients' bytes, each on a core of its own. One carries some tens of thousands of queries a
+    /// second, which is what a sidecar should take from its application.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64))]
+    pub threads: usize,
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
+}
+
+const fn one() -> usize {
+    1
 }
 
 /// Where to listen. Applications speak plain MySQL here, so it should stay on loopback.
@@ -108,6 +117,9 @@ impl Limits {
     }
 }
 
+/// Most threads: more than any sidecar may take.
+const THREADS_MAX: usize = 64;
+
 /// Most that a semaphore-backed limit may be; far above any machine's sockets.
 const LIMIT_MAX: usize = 1_000_000;
 
@@ -159,6 +171,9 @@ impl Config {
                     format!("{address} is `listen.{earlier}` too; give each a port"),
                 );
             }
+        }
+        if !(1..=THREADS_MAX).contains(&self.threads) {
+            return wrong("threads", format!("is {}; it must be 1 to {THREADS_MAX}", self.threads));
         }
         let limits = &self.limits;
         for (field, value) in [

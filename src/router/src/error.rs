@@ -32,6 +32,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The system gives no thread.
+    #[error("cannot start the threads that carry clients (`threads`); raise the limit of processes or memory")]
+    Threads(#[source] io::Error),
     /// The certificates are unusable.
     #[error("cannot use the certificates under `tls`")]
     Tls(#[source] TlsError),

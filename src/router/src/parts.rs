@@ -21,6 +21,7 @@ use crate::core::links::{Link, hello};
 use crate::core::listener::{Listener, Port};
 use crate::core::machine::Machine;
 use crate::core::metrics::Metrics;
+use crate::core::plane::Plane;
 use crate::core::route::{Route, Routes};
 use crate::core::state_file::StateFile;
 use crate::mysql::door::Visitor;
@@ -46,11 +47,19 @@ pub(crate) struct Parts {
     clients: TaskTracker,
     stopping: CancellationToken,
     stopped: CancellationToken,
+    /// Clients run here, everything else on the runtime that the router was started on.
+    plane: Arc<Plane>,
 }
 
 impl Parts {
     /// Everything that is there before the first task, and the side that replaces the route snapshot.
-    pub(crate) fn new(config: &Config, tls: &Tls, metrics: Metrics, stopping: CancellationToken) -> (Self, Routes) {
+    pub(crate) fn new(
+        config: &Config,
+        tls: &Tls,
+        metrics: Metrics,
+        plane: Plane,
+        stopping: CancellationToken,
+    ) -> (Self, Routes) {
         let routes = Routes::new(Clock.now());
         let parts = Self {
             clock: Clock,
@@ -64,6 +73,7 @@ impl Parts {
             clients: TaskTracker::new(),
             stopping,
             stopped: CancellationToken::new(),
+            plane: Arc::new(plane),
         };
         (parts, routes)
     }
@@ -155,6 +165,7 @@ impl Parts {
                 name: port.name(),
                 socket,
                 room: room.clone(),
+                plane: self.plane.clone(),
             };
             let serve = move |client, slot| tunnel.clone().serve(client, slot);
             self.tasks
@@ -176,5 +187,8 @@ impl Parts {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        if let Some(plane) = Arc::into_inner(self.plane) {
+            plane.end().await;
+        }
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::listener::Port;
 use crate::core::metrics::Metrics;
+use crate::core::plane::Plane;
 use crate::core::state_file::StateFile;
 use crate::parts::Parts;
 use crate::{Config, Error};
@@ -23,6 +24,7 @@ pub struct Router {
     file: StateFile,
     table: Option<RouteTable>,
     metrics: Metrics,
+    plane: Plane,
     rw: TcpListener,
     ro: TcpListener,
     tunnel: Option<TcpListener>,
@@ -63,6 +65,7 @@ impl Router {
             problem: format!("metrics cannot be set up: {error}"),
         })?;
         let (file, table) = StateFile::open(&config.state_file, &config.cluster)?;
+        let plane = Plane::start(config.threads).map_err(Error::Threads)?;
         let rw = listen("rw", config.listen.rw).await?;
         let ro = listen("ro", config.listen.ro).await?;
         let tunnel = listen_if("tunnel", config.listen.tunnel).await?;
@@ -73,6 +76,7 @@ impl Router {
             file,
             table,
             metrics,
+            plane,
             rw,
             ro,
             tunnel,
@@ -109,12 +113,13 @@ impl Router {
             file,
             table,
             metrics,
+            plane,
             rw,
             ro,
             tunnel,
             admin,
         } = self;
-        let (parts, routes) = Parts::new(&config, &tls, metrics, shutdown.clone());
+        let (parts, routes) = Parts::new(&config, &tls, metrics, plane, shutdown.clone());
         parts.start_core(&config, routes, file, table);
         let sockets = [(Port::Rw, Some(rw)), (Port::Ro, Some(ro)), (Port::Tunnel, tunnel)];
         let sockets = sockets

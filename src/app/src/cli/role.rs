@@ -13,10 +13,10 @@ use crate::config::{self, RoleConfig};
 use crate::output::{Console, Exit, Problem};
 use crate::telemetry::{self, LogOptions};
 
-/// Threads of an agent or a router: each carries one machine's share of bytes.
+/// Threads of an agent, which carries one machine's share of bytes.
 const WORKERS: usize = 2;
-/// A supervisor needs one beside Raft's own: it decides and does little else, and threads that wake each other would cost more
-/// than the work.
+/// A supervisor needs one beside Raft's own, a router one beside those that carry its clients: it decides and does little else,
+/// and threads that wake each other would cost more than the work.
 const DECIDER: usize = 1;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -43,7 +43,7 @@ pub(super) fn agent(console: Console, options: &RoleOptions) -> anyhow::Result<E
 }
 
 pub(super) fn route(console: Console, options: &RoleOptions) -> anyhow::Result<Exit> {
-    serve(console, options, "router", WORKERS, quorate_router::run)
+    serve(console, options, "router", DECIDER, quorate_router::run)
 }
 
 fn serve<C, E, F, R>(

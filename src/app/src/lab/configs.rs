@@ -13,6 +13,8 @@ use super::spec::LabSpec;
 
 /// `server_id` of m1; the others follow.
 const FIRST_SERVER_ID: u32 = 11;
+/// Connections that doors and routers take: enough for ten thousand idle sessions of a benchmark.
+const CONNECTIONS_MAX: u16 = 16_384;
 
 /// Makes configurations for one lab.
 #[derive(Debug)]
@@ -83,7 +85,7 @@ impl<'a> Configs<'a> {
             door: agent::Door {
                 listen: own.door.parse()?,
                 direct_clients: true,
-                connections_max: 1024,
+                connections_max: CONNECTIONS_MAX.into(),
             },
             relay: agent::Relay {
                 listen: own.relay.parse()?,
@@ -126,7 +128,11 @@ impl<'a> Configs<'a> {
             },
             tls,
             state_file: self.dir.data(id).join("routes.json"),
-            limits: quorate_router::Limits::default(),
+            threads: 1,
+            limits: quorate_router::Limits {
+                max_connections: CONNECTIONS_MAX.into(),
+                ..quorate_router::Limits::default()
+            },
         })
     }
 

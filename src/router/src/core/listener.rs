@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::core::plane::Plane;
 use crate::core::route::Access;
 
 /// Pause after a failure that concerns the process and not one client.
@@ -54,6 +55,8 @@ pub(crate) struct Listener {
     pub(crate) name: &'static str,
     pub(crate) socket: TcpListener,
     pub(crate) room: Arc<Semaphore>,
+    /// Who serves them.
+    pub(crate) plane: Arc<Plane>,
 }
 
 impl Listener {
@@ -62,9 +65,9 @@ impl Listener {
         self,
         tasks: TaskTracker,
         stop: CancellationToken,
-        serve: impl Fn(TcpStream, Option<Slot>) -> F,
+        serve: impl Fn(TcpStream, Option<Slot>) -> F + Clone + Send + 'static,
     ) where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = ()> + Send,
     {
         let mut failing = false;
         loop {
@@ -76,7 +79,7 @@ impl Listener {
             match accepted {
                 Ok((client, _)) => {
                     failing = false;
-                    tasks.spawn(serve(client, self.room.clone().try_acquire_owned().ok()));
+                    self.deal(client, &tasks, serve.clone());
                 }
                 Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {
@@ -91,6 +94,30 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// Gives a client to a data thread, whose reactor watches its socket from then on.
+    fn deal<F>(
+        &self,
+        client: TcpStream,
+        tasks: &TaskTracker,
+        serve: impl FnOnce(TcpStream, Option<Slot>) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send,
+    {
+        let slot = self.room.clone().try_acquire_owned().ok();
+        // Fails only for a client that is gone, or for want of memory.
+        let (Some(berth), Ok(client)) = (self.plane.berth(), client.into_std()) else {
+            return;
+        };
+        let runtime = berth.handle().clone();
+        let session = async move {
+            if let Ok(client) = TcpStream::from_std(client) {
+                serve(client, slot).await;
+            }
+            drop(berth);
+        };
+        tasks.spawn_on(session, &runtime);
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod hold;
 pub(crate) mod links;
 pub(crate) mod listener;
 pub(crate) mod metrics;
+pub(crate) mod plane;
 pub(crate) mod route;
 pub(crate) mod socket;
 pub(crate) mod state_file;

@@ -87,6 +87,7 @@ impl World {
             },
             tls: self.files(Role::Router, "r1"),
             state_file: self.path("state/r1.routes"),
+            threads: 1,
             limits: Limits {
                 hold_wait_ms: 60_000,
                 drain_ms: 0,
