@@ -1,7 +1,7 @@
 //! The threads that carry clients' bytes, apart from the one that decides.
 //!
 //! Each is a runtime of its own: a session is served by one thread from its first byte to its last, so that no query
-//! wakes a second thread. That costs a quarter less per query than a shared pool of workers. Sessions are dealt out
+//! wakes a second thread: a quarter less CPU per query than a shared pool of workers takes. Sessions are dealt out
 //! when they are accepted; a listener per thread on one port would leave threads idle and hide a second router that
 //! took the port by mistake.
 
