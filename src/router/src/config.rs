@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
+mod fleet;
+
+pub use self::fleet::{Pooling, ReadPrimary, Reads};
+
 /// One router's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +44,12 @@ pub struct Config {
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
+    /// Where reads go.
+    #[serde(default)]
+    pub reads: Reads,
+    /// How connections to servers are shared.
+    #[serde(default)]
+    pub pool: Pooling,
 }
 
 const fn one() -> usize {
@@ -190,7 +200,10 @@ impl Config {
                 "is 0; no door could ever be reached".to_owned(),
             );
         }
-        Ok(())
+        match self.reads.wrong().or_else(|| self.pool.wrong()) {
+            Some((field, problem)) => wrong(field, problem),
+            None => Ok(()),
+        }
     }
 }
 

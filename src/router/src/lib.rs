@@ -21,7 +21,7 @@ mod mysql;
 mod parts;
 mod run;
 
-pub use self::config::{Config, Limits, Listen};
+pub use self::config::{Config, Limits, Listen, Pooling, ReadPrimary, Reads};
 pub use self::core::machine;
 pub use self::error::Error;
 pub use self::run::{Router, run};

@@ -133,6 +133,8 @@ impl<'a> Configs<'a> {
                 max_connections: CONNECTIONS_MAX.into(),
                 ..quorate_router::Limits::default()
             },
+            reads: quorate_router::Reads::default(),
+            pool: quorate_router::Pooling::default(),
         })
     }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Connections {
     inner: Mutex<Inner>,
     drained: watch::Sender<Epoch>,
+    floor: watch::Sender<Epoch>,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +41,7 @@ impl Connections {
         Arc::new(Self {
             inner: Mutex::default(),
             drained: watch::Sender::new(Epoch::ZERO),
+            floor: watch::Sender::new(Epoch::ZERO),
         })
     }
 
@@ -63,6 +65,7 @@ impl Connections {
         let mut inner = self.lock();
         inner.floor = inner.floor.max(below);
         let floor = inner.floor;
+        self.floor.send_replace(floor);
         let mut seats = 0_u64;
         for term in inner.terms.range(..floor).map(|(_, term)| term) {
             seats = seats.saturating_add(term.seats);
@@ -75,6 +78,11 @@ impl Connections {
     /// The highest epoch below which no seat is taken any more.
     pub(crate) fn drained(&self) -> watch::Receiver<Epoch> {
         self.drained.subscribe()
+    }
+
+    /// The lowest epoch that has not ended; changes with every cut, before its connections are gone.
+    pub(crate) fn floor(&self) -> watch::Receiver<Epoch> {
+        self.floor.subscribe()
     }
 
     /// Seats taken.

@@ -1,6 +1,7 @@
 //! MySQL, connection by connection: a client's bytes go through one door, under one epoch, unread.
 
 pub(crate) mod door;
+pub(crate) mod fleet;
 pub(crate) mod refusal;
 pub(crate) mod relay;
 pub(crate) mod tunnel;

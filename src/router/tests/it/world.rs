@@ -93,6 +93,8 @@ impl World {
                 drain_ms: 0,
                 ..Limits::default()
             },
+            reads: quorate_router::Reads::default(),
+            pool: quorate_router::Pooling::default(),
         }
     }
 

@@ -1,0 +1,20 @@
+//! What the router knows of the servers and of its own sessions.
+//!
+//! ```text
+//!   route table ──► Fleet: one Server per node and stay ◄── monitor (position, lag)   ◄── sessions (waits, load)
+//!                      │ choose: which one reads                  pool: idle connections, places, waiters
+//!                      ▼                                          credits: dials after an epoch opened
+//!                   session ──► registry: who is here, doing what, pinned by what
+//! ```
+
+#![expect(dead_code, reason = "wired by the split session")]
+
+pub(crate) mod choose;
+pub(crate) mod credits;
+pub(crate) mod key;
+pub(crate) mod lag;
+pub(crate) mod pool;
+pub(crate) mod positions;
+pub(crate) mod registry;
+
+mod shelf;

@@ -1,0 +1,185 @@
+//! Connections to servers that no session needs at the moment, and the right to open more of them.
+//!
+//! A connection goes with a [`Place`] of its server, in a session's hands and on the shelf alike; there are `max_backends`
+//! places. Who needs a connection gets, in this order: an idle one that fits; a free place to dial; the place of an idle
+//! one that does not fit, which is closed; or it waits, first come first served, until a session gives one back.
+//! While somebody waits, [`Place::is_wanted`] tells the sessions that have one to give it back after each statement.
+//!
+//! No connection outlives its epoch here: [`Pool::keep`] drops all of an epoch when it is cut, and none is taken in later.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use quorate_api::clock::Clock;
+use quorate_model::{Epoch, NodeId};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::shelf::{Counts, Shelf, Waiting};
+pub(crate) use super::shelf::{Grant, Place};
+use crate::config::Pooling;
+
+/// How often idle connections are looked through for dead and old ones.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// What decides whether a connection fits a session.
+pub(crate) trait Key: Eq + Clone + Send + Sync + 'static {
+    /// Whose connection.
+    fn node(&self) -> &NodeId;
+    /// Under which epoch.
+    fn epoch(&self) -> Epoch;
+}
+
+/// A connection that can lie idle.
+pub(crate) trait Pooled: Send + 'static {
+    /// Whether nothing was heard from the server since the last answer. Whatever is heard is an end or an error.
+    fn is_quiet(&self) -> bool;
+}
+
+/// The pool.
+#[derive(Debug)]
+pub(crate) struct Pool<K: Key, B: Pooled> {
+    settings: Arc<ArcSwap<Pooling>>,
+    /// Epochs below this one have ended.
+    floor: watch::Receiver<Epoch>,
+    shelves: Mutex<BTreeMap<NodeId, Arc<Shelf<K, B>>>>,
+    counts: Arc<Counts>,
+    clock: Clock,
+}
+
+/// Why there is no connection to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum NoPlace {
+    /// `waiters_max`.
+    #[error("{0} sessions wait for a connection already (`pool.waiters_max`)")]
+    Full(usize),
+    /// `wait_ms`.
+    #[error("no connection became free within {} ms (`pool.wait_ms`)", .0.as_millis())]
+    TooLong(Duration),
+    /// The epoch ended in the meantime.
+    #[error("epoch {0} has ended")]
+    Ended(Epoch),
+}
+
+impl<K: Key, B: Pooled> Pool<K, B> {
+    /// Empty. `floor` is [`Connections::floor`](crate::core::connections::Connections::floor).
+    pub(crate) fn new(settings: Arc<ArcSwap<Pooling>>, floor: watch::Receiver<Epoch>, clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            floor,
+            shelves: Mutex::default(),
+            counts: Arc::default(),
+            clock,
+        })
+    }
+
+    /// An idle connection that fits or the right to open one, waiting for it if need be.
+    ///
+    /// # Errors
+    /// See [`NoPlace`].
+    pub(crate) async fn take(&self, key: &K) -> Result<Grant<K, B>, NoPlace> {
+        let shelf = self.shelf(key.node());
+        let mut floor = self.floor.clone();
+        let granted = match shelf.take(key)? {
+            Waiting::Granted(grant) => return Ok(grant),
+            Waiting::Queued(granted) => granted,
+        };
+        let wait = self.settings.load().wait();
+        tokio::select! {
+            granted = timeout(wait, granted) => match granted {
+                Ok(Ok(grant)) => Ok(grant),
+                Ok(Err(_)) | Err(_) => Err(NoPlace::TooLong(wait)),
+            },
+            // The sender lives as long as the router.
+            _ = floor.wait_for(|floor| key.epoch() < *floor) => Err(NoPlace::Ended(key.epoch())),
+        }
+    }
+
+    /// Gives a connection back for others. It must be at rest, in no transaction, and free of the session's state as far
+    /// as `key` does not tell.
+    pub(crate) fn put(&self, place: Place<K, B>, key: K, connection: B) {
+        place.put(key, connection, self.clock.now());
+    }
+
+    /// Sessions that wait for a connection to this node.
+    pub(crate) fn waiters(&self, node: &NodeId) -> usize {
+        self.lock().get(node).map_or(0, |shelf| shelf.waiting())
+    }
+
+    /// Idle, open and waited for, over all servers.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Drops what an ended epoch leaves, what is dead and what is too old, until `stop`; then everything.
+    pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        let mut floor = self.floor.clone();
+        floor.mark_changed();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Ok(()) = floor.changed() => {
+                    let floor = *floor.borrow_and_update();
+                    self.sweep(|key, _, _| key.epoch() >= floor);
+                }
+                () = tokio::time::sleep(SWEEP_EVERY) => {
+                    let (now, keep) = (self.clock.now(), self.settings.load().keep());
+                    self.sweep(|_, connection, since| now.since(since) < keep && connection.is_quiet());
+                }
+            }
+        }
+        self.sweep(|_, _, _| false);
+    }
+
+    /// Drops idle connections that are not to be kept, and forgets servers without any.
+    fn sweep(&self, keep: impl Fn(&K, &B, quorate_model::Moment) -> bool) {
+        let shelves: Vec<_> = self.lock().values().cloned().collect();
+        for shelf in &shelves {
+            shelf.sweep(&keep);
+        }
+        // One reference is the map's and one is ours; a third is a place or a session that is taking one.
+        let mut map = self.lock();
+        drop(shelves);
+        map.retain(|_, shelf| Arc::strong_count(shelf) > 1 || !shelf.is_empty());
+    }
+
+    fn shelf(&self, node: &NodeId) -> Arc<Shelf<K, B>> {
+        let mut map = self.lock();
+        if let Some(shelf) = map.get(node) {
+            return shelf.clone();
+        }
+        let shelf = Arc::new(Shelf::new(
+            self.settings.clone(),
+            self.floor.clone(),
+            self.counts.clone(),
+        ));
+        map.insert(node.clone(), shelf.clone());
+        shelf
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Arc<Shelf<K, B>>>> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts as metrics read them.
+impl Counts {
+    /// `(idle, open, waiting)`.
+    pub(crate) fn read(&self) -> (usize, usize, usize) {
+        (
+            self.idle.load(Ordering::Relaxed),
+            self.open.load(Ordering::Relaxed),
+            self.waiting.load(Ordering::Relaxed),
+        )
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_test.rs"]
+mod tests;
