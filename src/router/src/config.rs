@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
+mod access;
 mod fleet;
 
+pub(crate) use self::access::Network;
+pub use self::access::{ClientTls, ProxyProtocol, ServerSide, ServiceAccount};
 pub use self::fleet::{Pooling, ReadPrimary, Reads};
 
 /// One router's settings.
@@ -50,6 +53,19 @@ pub struct Config {
     /// How connections to servers are shared.
     #[serde(default)]
     pub pool: Pooling,
+    /// The router's own account at servers; `rw` and `ro` need it.
+    #[serde(default)]
+    pub service: Option<ServiceAccount>,
+    /// JSON file `{"user": "password"}` for users of the plugin `ed25519`, closed to others on the machine. Looked at again
+    /// whenever it changed.
+    #[serde(default)]
+    pub credentials_file: Option<PathBuf>,
+    /// TLS towards clients; none unless set.
+    #[serde(default)]
+    pub client_tls: Option<ClientTls>,
+    /// How servers are spoken to.
+    #[serde(default)]
+    pub server: ServerSide,
 }
 
 const fn one() -> usize {
@@ -69,6 +85,8 @@ pub struct Listen {
     pub tunnel: Option<SocketAddr>,
     /// For `/healthz`, `/readyz` and `/metrics`; none unless set.
     pub admin: Option<SocketAddr>,
+    /// Networks (`10.0.0.0/8`) whose connections to `rw` and `ro` begin with a PROXY header, version 1 or 2.
+    pub proxy_from: Vec<String>,
 }
 
 impl Default for Listen {
@@ -78,6 +96,7 @@ impl Default for Listen {
             ro: SocketAddr::from(([127, 0, 0, 1], 3307)),
             tunnel: None,
             admin: None,
+            proxy_from: Vec::new(),
         }
     }
 }
@@ -99,6 +118,9 @@ pub struct Limits {
     pub dial_timeout_ms: u64,
     /// How long open connections may go on after the router was told to stop.
     pub drain_ms: u64,
+    /// Longest time that a client may take until it is known.
+    #[schemars(range(min = 1))]
+    pub handshake_ms: u64,
 }
 
 impl Default for Limits {
@@ -109,6 +131,7 @@ impl Default for Limits {
             hold_wait_ms: 10_000,
             dial_timeout_ms: 1000,
             drain_ms: 1000,
+            handshake_ms: 10_000,
         }
     }
 }
@@ -120,6 +143,11 @@ impl Limits {
 
     pub(crate) const fn dial_timeout(&self) -> Duration {
         Duration::from_millis(self.dial_timeout_ms)
+    }
+
+    #[expect(dead_code, reason = "wired by the split session")]
+    pub(crate) const fn handshake(&self) -> Duration {
+        Duration::from_millis(self.handshake_ms)
     }
 
     pub(crate) const fn drain(&self) -> Duration {
@@ -200,7 +228,17 @@ impl Config {
                 "is 0; no door could ever be reached".to_owned(),
             );
         }
-        match self.reads.wrong().or_else(|| self.pool.wrong()) {
+        if limits.handshake_ms == 0 {
+            return wrong("limits.handshake_ms", "is 0; no client could ever log in".to_owned());
+        }
+        if let Some(bad) = self.listen.proxy_from.iter().find(|it| Network::parse(it).is_none()) {
+            return wrong(
+                "listen.proxy_from",
+                format!("has `{bad}`, which is no network such as `10.0.0.0/8`"),
+            );
+        }
+        let service = self.service.as_ref().and_then(ServiceAccount::wrong);
+        match service.or_else(|| self.reads.wrong()).or_else(|| self.pool.wrong()) {
             Some((field, problem)) => wrong(field, problem),
             None => Ok(()),
         }

@@ -21,7 +21,9 @@ mod mysql;
 mod parts;
 mod run;
 
-pub use self::config::{Config, Limits, Listen, Pooling, ReadPrimary, Reads};
+pub use self::config::{
+    ClientTls, Config, Limits, Listen, Pooling, ProxyProtocol, ReadPrimary, Reads, ServerSide, ServiceAccount,
+};
 pub use self::core::machine;
 pub use self::error::Error;
 pub use self::run::{Router, run};

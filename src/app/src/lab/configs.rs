@@ -125,6 +125,7 @@ impl<'a> Configs<'a> {
                 ro: own.ro.parse()?,
                 tunnel: Some(own.tunnel.parse()?),
                 admin: None,
+                proxy_from: Vec::new(),
             },
             tls,
             state_file: self.dir.data(id).join("routes.json"),
@@ -135,6 +136,10 @@ impl<'a> Configs<'a> {
             },
             reads: quorate_router::Reads::default(),
             pool: quorate_router::Pooling::default(),
+            service: Some(quorate_router::ServiceAccount::usual(self.dir.secret("router"))),
+            credentials_file: None,
+            client_tls: None,
+            server: quorate_router::ServerSide::default(),
         })
     }
 

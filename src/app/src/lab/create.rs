@@ -150,7 +150,7 @@ fn layout(dir: &LabDir, options: &UpOptions) -> anyhow::Result<LabSpec> {
 }
 
 fn make_secrets(dir: &LabDir) -> anyhow::Result<()> {
-    for name in [accounts::APP, accounts::ADMIN, "agent", "replication", TOKEN] {
+    for name in [accounts::APP, accounts::ADMIN, "agent", "replication", "router", TOKEN] {
         accounts::ensure(dir, name)?;
     }
     let mut records = vec![record(dir, TOKEN, AccessRole::Admin)?];

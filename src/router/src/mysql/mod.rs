@@ -1,5 +1,6 @@
 //! MySQL, connection by connection: a client's bytes go through one door, under one epoch, unread.
 
+pub(crate) mod auth;
 pub(crate) mod door;
 pub(crate) mod fleet;
 pub(crate) mod refusal;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quorate_api::pki::Authority;
 use quorate_api::tls::{Role, Tls, TlsFiles};
 use quorate_model::{Endpoint, Epoch, RouteTable};
-use quorate_router::{Config, Limits, Listen, Router};
+use quorate_router::{Config, Limits, Listen, Router, ServerSide};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -84,6 +84,7 @@ impl World {
                 ro: any,
                 tunnel: None,
                 admin: Some(any),
+                proxy_from: Vec::new(),
             },
             tls: self.files(Role::Router, "r1"),
             state_file: self.path("state/r1.routes"),
@@ -95,6 +96,10 @@ impl World {
             },
             reads: quorate_router::Reads::default(),
             pool: quorate_router::Pooling::default(),
+            service: None,
+            credentials_file: None,
+            client_tls: None,
+            server: ServerSide::default(),
         }
     }
 

@@ -1,0 +1,100 @@
+//! TLS towards clients.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+use crate::config::ClientTls as Files;
+
+/// The certificate that clients see; replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct ClientTls {
+    files: Files,
+    current: ArcSwap<ServerConfig>,
+}
+
+/// The files cannot be used.
+#[derive(Debug, Error)]
+#[error("`{}` (`client_tls.{field}`) cannot be used: {why}", path.display())]
+pub(crate) struct ClientTlsError {
+    field: &'static str,
+    path: PathBuf,
+    why: String,
+}
+
+impl ClientTls {
+    /// Reads the files.
+    pub(crate) fn load(files: &Files) -> Result<Self, ClientTlsError> {
+        Ok(Self {
+            files: files.clone(),
+            current: ArcSwap::from(read(files)?),
+        })
+    }
+
+    /// Reads the files again; the present certificate stays on an error.
+    pub(crate) fn reload(&self) -> Result<(), ClientTlsError> {
+        self.current.store(read(&self.files)?);
+        Ok(())
+    }
+
+    /// For the next client.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current.load_full())
+    }
+
+    /// Whether clients without TLS are sent away.
+    pub(crate) const fn required(&self) -> bool {
+        self.files.required
+    }
+}
+
+fn read(files: &Files) -> Result<Arc<ServerConfig>, ClientTlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let unusable = |field, path: &Path, why: String| ClientTlsError {
+        field,
+        path: path.to_owned(),
+        why,
+    };
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable("cert", &files.cert, error.to_string()))?;
+    let builder = match &files.ca {
+        None => builder.with_no_client_auth(),
+        Some(ca) => {
+            let verifier = verifier(ca, provider).map_err(|why| unusable("ca", ca, why))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let chain = certificates(&files.cert).map_err(|error| unusable("cert", &files.cert, error.to_string()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable("key", &files.key, error.to_string()))?;
+    let config = builder.with_single_cert(chain, key);
+    Ok(Arc::new(
+        config.map_err(|error| unusable("cert", &files.cert, error.to_string()))?,
+    ))
+}
+
+fn verifier(
+    ca: &Path,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn tokio_rustls::rustls::server::danger::ClientCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(ca).map_err(|error| error.to_string())? {
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    CertificateDer::pem_file_iter(path)?.collect()
+}
