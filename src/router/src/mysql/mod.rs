@@ -6,3 +6,4 @@ pub(crate) mod fleet;
 pub(crate) mod refusal;
 pub(crate) mod relay;
 pub(crate) mod tunnel;
+pub(crate) mod wire;

@@ -1,0 +1,437 @@
+//! A server's answer to one command, read as it arrives and passed on in the client's dialect.
+//!
+//! [`Reply::advance`] is fed the bytes read so far. It takes what it can, up to the end of this reply, and lists in a
+//! [`Forward`] what the client gets. Rows and definitions of any size flow through as they come. Only packets that have
+//! to be seen whole wait: those that end a result, the column count, the prepare-OK. So the caller keeps at most
+//! [`HELD_MAX`] bytes that were not taken, and nearly always fewer than 5.
+//!
+//! ```text
+//!         ┌────────────────────────── MORE_RESULTS ◄──────────────────────────┐
+//!         ▼                                                                   │
+//!   ──► Head ──count──► Columns ──(EOF made for old clients)──► Rows ──OK──► done?
+//!         ├──OK, ERR──────────────────────────────────────────────────────────┤
+//!         └──0xfb──► File ──[`Reply::file_sent`]──► Head                      └──► Done
+//! ```
+//!
+//! Sequence ids: each packet made for the client shifts those that follow; they are patched in the chunk's headers.
+
+mod ending;
+mod head;
+mod outcome;
+mod run;
+
+use self::run::Run;
+use super::capabilities::{Dialect, Track};
+use super::checksum::Checksum;
+use super::command::ReplyShape;
+use super::forward::Forward;
+use super::ok::{EOF, ERR, EofPacket, Status};
+use super::packet::{HEADER_BYTES, Malformed, PACKET_MAX, narrow, shift_sequence};
+
+pub(crate) use self::outcome::{Change, End, First, Outcome, Prepared};
+
+/// Longest packet that is waited for whole, header included: an OK with every system variable in its session tracking is
+/// a tenth of it. What is longer breaks the connection.
+pub(crate) const HELD_MAX: usize = 256 * 1024;
+
+/// How far [`Reply::advance`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Advance {
+    /// Bytes taken from the start of the chunk. The rest is to be given again, with what comes after it (or, after the
+    /// end, belongs to the next reply).
+    pub(crate) consumed: usize,
+    /// What is next.
+    pub(crate) progress: Progress,
+}
+
+/// What a reply waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// More bytes from the server.
+    More,
+    /// The contents of a file from the client (the request for it is among what is to be forwarded): relay them with
+    /// [`super::command::Upstream::file`], then call [`Reply::file_sent`].
+    SendFile,
+    /// Nothing: this reply is over.
+    Done,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The first packet of a result.
+    Head,
+    /// The prepare-OK.
+    PrepareHead,
+    /// Definitions of a result set's columns.
+    Columns { left: u32 },
+    /// All definitions are through. The client awaits an EOF, unless the next packet tells of a cursor.
+    BeforeRows,
+    /// Rows (or the definitions of COM_FIELD_LIST) up to an OK.
+    Rows,
+    /// Definitions of a prepared statement's parameters, `then` of its columns; or of the latter only.
+    Definitions { left: u16, then: u16 },
+    /// The packet of a COM_STATISTICS.
+    Text,
+    /// The packet at hand is the last.
+    LastPacket,
+    /// Asked for a file, perhaps with the rest of the packet that does still to come.
+    File,
+    /// No end.
+    Stream,
+    /// Over.
+    Done,
+}
+
+/// The state of one reply.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    dialect: Dialect,
+    swallow: bool,
+    many: bool,
+    state: State,
+    /// Bytes of the current packet that did not come yet.
+    left: u32,
+    /// The current packet is full: the next one continues it.
+    continued: bool,
+    /// Expected in the next header, once the first was seen.
+    sequence: Option<u8>,
+    /// Added to the sequence ids for the client.
+    shift: u8,
+    /// Latest flags, for the EOFs that are made.
+    status: Status,
+    own_id: u32,
+    outcome: Outcome,
+    checksum: Option<Box<Checksum>>,
+}
+
+impl Reply {
+    /// A reply of a shape, for a client of a dialect. `status` are the session's latest flags: EOF packets made before
+    /// the server tells newer ones carry them.
+    pub(crate) fn new(shape: ReplyShape, dialect: Dialect, status: Status) -> Self {
+        let state = match shape {
+            ReplyShape::None => State::Done,
+            ReplyShape::Simple | ReplyShape::ResultSets | ReplyShape::Exchange => State::Head,
+            ReplyShape::Prepare => State::PrepareHead,
+            ReplyShape::Fetch | ReplyShape::FieldList => State::Rows,
+            ReplyShape::Text => State::Text,
+            ReplyShape::Stream => State::Stream,
+        };
+        Self {
+            dialect,
+            swallow: false,
+            many: shape == ReplyShape::ResultSets,
+            state,
+            left: 0,
+            continued: false,
+            sequence: None,
+            shift: 0,
+            status,
+            own_id: 0,
+            outcome: Outcome::default(),
+            checksum: None,
+        }
+    }
+
+    /// The reply to a COM_STMT_PREPARE; the client gets `own_id` for the server's statement id.
+    pub(crate) fn prepare(own_id: u32, dialect: Dialect, status: Status) -> Self {
+        Self {
+            own_id,
+            ..Self::new(ReplyShape::Prepare, dialect, status)
+        }
+    }
+
+    /// The reply to a command of the router's own, of which the client gets nothing. `cache_metadata` as it was
+    /// negotiated for the connection.
+    pub(crate) fn swallowed(shape: ReplyShape, cache_metadata: bool) -> Self {
+        let track = Track::Everything;
+        let dialect = Dialect {
+            deprecate_eof: true,
+            cache_metadata,
+            extended_metadata: false,
+            track,
+        };
+        Self {
+            swallow: true,
+            ..Self::new(shape, dialect, Status::default())
+        }
+    }
+
+    /// Adds `shift` to all sequence ids: for a command that went to the server in other packets than it came in.
+    pub(crate) fn shifted(mut self, shift: u8) -> Self {
+        self.shift = shift;
+        self
+    }
+
+    /// Adds the reply to a checksum, which [`Self::finish`] gives back.
+    pub(crate) fn checked(mut self, checksum: Box<Checksum>) -> Self {
+        self.checksum = Some(checksum);
+        self
+    }
+
+    /// What is known so far.
+    pub(crate) const fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// What it came to, and the checksum that was lent to it.
+    pub(crate) fn finish(self) -> (Outcome, Option<Box<Checksum>>) {
+        (self.outcome, self.checksum)
+    }
+
+    /// Whether it is over.
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Whether the client got any of it: then it cannot be asked of another server.
+    pub(crate) const fn is_begun(&self) -> bool {
+        self.sequence.is_some()
+    }
+
+    /// To be added to the sequence ids of a file's packets on their way to the server.
+    pub(crate) const fn upload_shift(&self) -> u8 {
+        self.shift.wrapping_neg()
+    }
+
+    /// The file that was asked for is with the server; its verdict follows.
+    pub(crate) fn file_sent(&mut self) {
+        if self.state == State::File {
+            self.state = State::Head;
+            self.sequence = None;
+        }
+    }
+
+    /// Sequence id, as the client counts, of a packet that would follow what it got so far: for an ERR of the router's
+    /// own in the place of the rest.
+    pub(crate) fn next_sequence(&self) -> u8 {
+        self.sequence.unwrap_or(1).wrapping_add(self.shift)
+    }
+
+    /// Takes what has come of this reply.
+    pub(crate) fn advance(&mut self, chunk: &mut [u8], forward: &mut Forward) -> Result<Advance, Malformed> {
+        let mut run = Run::new(chunk, forward, self.swallow);
+        while self.step(&mut run)? {}
+        run.flush();
+        self.outcome.bytes = self.outcome.bytes.saturating_add(run.at as u64);
+        let progress = match self.state {
+            State::Done => Progress::Done,
+            State::File if self.left == 0 && !self.continued => Progress::SendFile,
+            _ => Progress::More,
+        };
+        Ok(Advance {
+            consumed: run.at,
+            progress,
+        })
+    }
+
+    /// One packet, or what there is of it. False when there is nothing more to do with this chunk.
+    fn step(&mut self, run: &mut Run<'_>) -> Result<bool, Malformed> {
+        if self.left > 0 || self.state == State::Stream {
+            self.flow(run);
+            if self.left > 0 {
+                return Ok(false);
+            }
+        }
+        if !self.continued && !self.between(run) {
+            return Ok(false);
+        }
+        let Some((length, sequence)) = run.header() else {
+            return Ok(false);
+        };
+        if self.sequence.is_some_and(|expected| expected != sequence) {
+            return Err(Malformed("sequence ids are out of order"));
+        }
+        if self.continued {
+            self.begin(run, length, sequence);
+            return Ok(true);
+        }
+        if length == 0 && self.state != State::Text {
+            return Err(Malformed("an empty packet in a reply"));
+        }
+        match self.state {
+            State::Columns { left } => self.columns(run, left),
+            State::Rows => self.rows(run),
+            State::Head => self.head(run, length, sequence),
+            State::PrepareHead => self.prepare_head(run, length, sequence),
+            State::Definitions { left, then } => {
+                self.begin(run, length, sequence);
+                self.state = State::Definitions {
+                    left: left.saturating_sub(1),
+                    then,
+                };
+                Ok(true)
+            }
+            State::BeforeRows => self.before_rows(run, length, sequence),
+            State::Text => {
+                self.begin(run, length, sequence);
+                self.state = State::LastPacket;
+                Ok(true)
+            }
+            State::LastPacket | State::File | State::Stream | State::Done => Ok(false),
+        }
+    }
+
+    /// Between two packets. False if none is awaited.
+    fn between(&mut self, run: &mut Run<'_>) -> bool {
+        match self.state {
+            State::Definitions { left: 0, then } => {
+                self.make_eof(run);
+                self.state = if then > 0 {
+                    State::Definitions { left: then, then: 0 }
+                } else {
+                    State::Done
+                };
+                then > 0
+            }
+            State::LastPacket => {
+                self.state = State::Done;
+                false
+            }
+            State::File | State::Stream | State::Done => false,
+            _ => true,
+        }
+    }
+
+    /// Passes on what there is of the current packet.
+    fn flow(&mut self, run: &mut Run<'_>) {
+        let there = run.chunk.len().saturating_sub(run.at);
+        let flowing = if self.state == State::Stream {
+            there
+        } else {
+            there.min(self.left as usize)
+        };
+        let end = run.at.saturating_add(flowing);
+        if let Some(checksum) = &mut self.checksum {
+            checksum.write(run.chunk.get(run.at..end).unwrap_or_default());
+        }
+        self.left = self.left.saturating_sub(narrow(flowing));
+        run.at = end;
+    }
+
+    /// Reads the header of a packet that flows.
+    fn begin(&mut self, run: &mut Run<'_>, length: u32, sequence: u8) {
+        run.pass_header(self.shift);
+        if let Some(checksum) = &mut self.checksum {
+            checksum.write(&length.to_le_bytes());
+        }
+        self.sequence = Some(sequence.wrapping_add(1));
+        self.left = length;
+        self.continued = length == PACKET_MAX;
+    }
+
+    /// The loop that most packets go through: passes up to `max` small and plain packets, of which at most the last is
+    /// not whole. Returns how many.
+    fn plain(&mut self, run: &mut Run<'_>, max: u64) -> u64 {
+        let mut count = 0_u64;
+        while count < max {
+            let Some(&[a, b, c, sequence, first]) = run.chunk.get(run.at..).and_then(<[u8]>::first_chunk) else {
+                break;
+            };
+            let length = u32::from_le_bytes([a, b, c, 0]);
+            let odd = first >= EOF || length == PACKET_MAX || length == 0;
+            if odd || self.sequence.is_some_and(|expected| expected != sequence) {
+                break;
+            }
+            shift_sequence(run.chunk, run.at, self.shift);
+            let body = run.at.saturating_add(HEADER_BYTES);
+            let end = body.saturating_add(length as usize);
+            run.at = end.min(run.chunk.len());
+            if let Some(checksum) = &mut self.checksum {
+                checksum.write(&length.to_le_bytes());
+                checksum.write(run.chunk.get(body..run.at).unwrap_or_default());
+            }
+            self.sequence = Some(sequence.wrapping_add(1));
+            self.left = narrow(end.saturating_sub(run.at));
+            count = count.saturating_add(1);
+            if self.left > 0 {
+                break;
+            }
+        }
+        count
+    }
+
+    fn columns(&mut self, run: &mut Run<'_>, left: u32) -> Result<bool, Malformed> {
+        let passed = self.plain(run, u64::from(left));
+        let left = left.saturating_sub(u32::try_from(passed).unwrap_or(left));
+        self.state = if left > 0 {
+            State::Columns { left }
+        } else {
+            self.after_columns()
+        };
+        if passed > 0 {
+            return Ok(true);
+        }
+        let (Some((length, sequence)), Some(first)) = (run.header(), run.first()) else {
+            return Ok(false);
+        };
+        if first == ERR && length < PACKET_MAX {
+            return self.error(run, length, sequence);
+        }
+        self.begin(run, length, sequence);
+        let left = left.saturating_sub(1);
+        self.state = if left > 0 {
+            State::Columns { left }
+        } else {
+            self.after_columns()
+        };
+        Ok(true)
+    }
+
+    const fn after_columns(&self) -> State {
+        if self.dialect.deprecate_eof {
+            State::Rows
+        } else {
+            State::BeforeRows
+        }
+    }
+
+    fn rows(&mut self, run: &mut Run<'_>) -> Result<bool, Malformed> {
+        if self.swallow && self.outcome.rows == 0 && !self.first_value(run)? {
+            return Ok(false);
+        }
+        let passed = self.plain(run, u64::MAX);
+        self.outcome.rows = self.outcome.rows.saturating_add(passed);
+        if passed > 0 {
+            return Ok(true);
+        }
+        let (Some((length, sequence)), Some(first)) = (run.header(), run.first()) else {
+            return Ok(false);
+        };
+        match first {
+            EOF if length < PACKET_MAX => self.ok(run, length, sequence),
+            ERR => self.error(run, length, sequence),
+            _ => {
+                self.begin(run, length, sequence);
+                self.outcome.rows = self.outcome.rows.saturating_add(1);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Before the first row for a client that awaits an EOF there. A cursor has none: there, the packet at hand is the
+    /// one EOF.
+    fn before_rows(&mut self, run: &mut Run<'_>, length: u32, sequence: u8) -> Result<bool, Malformed> {
+        let Some(first) = run.first() else { return Ok(false) };
+        if first == EOF && length < PACKET_MAX {
+            let Some(status) = self.peek_status(run, length)? else {
+                return Ok(false);
+            };
+            if status.any(Status::CURSOR_EXISTS) {
+                return self.ok(run, length, sequence);
+            }
+        }
+        self.make_eof(run);
+        self.state = State::Rows;
+        Ok(true)
+    }
+
+    /// An EOF for a client that awaits one.
+    fn make_eof(&mut self, run: &mut Run<'_>) {
+        if self.dialect.deprecate_eof {
+            return;
+        }
+        let status = self.visible(self.status);
+        run.insert(self.next_sequence(), &EofPacket { warnings: 0, status }.payload());
+        self.shift = self.shift.wrapping_add(1);
+    }
+}
