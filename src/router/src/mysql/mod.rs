@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod door;
 pub(crate) mod fleet;
+pub(crate) mod recover;
 pub(crate) mod refusal;
 pub(crate) mod relay;
 pub(crate) mod tunnel;

@@ -1,0 +1,75 @@
+//! The question that is put to a binlog, and its answers.
+
+use quorate_model::Epoch;
+
+use super::marker::Marker;
+
+/// How the server was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Its epoch ended; the binlog of a later epoch's primary is asked.
+    Epoch {
+        /// The present epoch: its first transaction ends the search.
+        now: Epoch,
+    },
+    /// Only the connection broke; the same primary is asked, once it has no such connection any more.
+    Connection {
+        /// The server's id of the lost connection.
+        thread: u64,
+    },
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A statement in autocommit mode; its result is wanted, too.
+    Statement {
+        /// Whether the session has `CLIENT_FOUND_ROWS`, with which the number of affected rows is not in the binlog.
+        found_rows: bool,
+    },
+    /// Any statement of a transaction: whether its COMMIT took place.
+    Transaction,
+    /// A definition, which is logged as text and not as rows.
+    Definition,
+}
+
+/// One question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// Whose statement.
+    pub(crate) marker: Marker,
+    /// The highest sequence number that the router had seen, from any session, when it sent the statement.
+    pub(crate) after: u64,
+    /// What was sent.
+    pub(crate) subject: Subject,
+    /// How the server was lost.
+    pub(crate) lost: Lost,
+}
+
+/// What the binlog says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Committed and durable, and this was its result.
+    Committed {
+        /// As the server would have reported it.
+        affected: u64,
+        /// As the server would have reported it.
+        last_insert_id: u64,
+        /// Its sequence number.
+        seq: u64,
+    },
+    /// Committed and durable, but its result cannot be told from the binlog.
+    CommittedUnknownResult {
+        /// Its sequence number.
+        seq: u64,
+        /// What cannot be told.
+        why: &'static str,
+    },
+    /// Not committed, or without any effect; and it never will be.
+    NotCommitted,
+    /// Neither can be proven.
+    Unprovable {
+        /// What is missing.
+        why: String,
+    },
+}
