@@ -1,0 +1,513 @@
+//! Text to tokens, without allocation and over any bytes.
+//!
+//! Follows the server's own rules (10.11): what is inside an executable comment (`/*! … */`, `/*!50001 … */`, `/*M! … */`)
+//! is code. A comment with a version that 10.11 does not execute makes the whole text *unsure*: its verdict is then the
+//! primary.
+
+use std::borrow::Cow;
+
+mod bytes;
+
+use bytes::{is_digit, is_space, is_word};
+
+/// What the session's variables say about reading a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    /// `"x"` is a name, not a string.
+    pub(crate) ansi_quotes: bool,
+    /// A backslash in a string is a backslash.
+    pub(crate) no_backslash_escapes: bool,
+    /// How far bytes above 127 can be trusted.
+    pub(crate) charset: Charset,
+}
+
+/// What bytes above 127 may mean in the client's character set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Charset {
+    /// UTF-8 and the like: such bytes are never space, quote or backslash.
+    #[default]
+    Utf8,
+    /// One byte a character (latin1, …): may be a space outside of quotes.
+    SingleByte,
+    /// The byte after may look like a backslash or a backtick (big5, cp932, gbk, sjis).
+    MultiByte,
+}
+
+impl Dialect {
+    /// Takes a new value of `sql_mode`.
+    #[must_use]
+    pub(crate) fn with_sql_mode(mut self, mode: &[u8]) -> Self {
+        let has = |name: &str| {
+            mode.split(|byte| *byte == b',')
+                .any(|part| super::word::is(part.trim_ascii(), name))
+        };
+        self.ansi_quotes = ["ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "MAXDB", "POSTGRESQL"]
+            .into_iter()
+            .any(has);
+        self.no_backslash_escapes = has("NO_BACKSLASH_ESCAPES");
+        self
+    }
+
+    /// Takes a new value of `character_set_client`.
+    #[must_use]
+    pub(crate) fn with_charset(mut self, name: &[u8]) -> Self {
+        self.charset = if super::word::is_any(name, &["utf8", "utf8mb3", "utf8mb4", "ascii", "binary"]) {
+            Charset::Utf8
+        } else if super::word::is_any(
+            name,
+            &["big5", "cp932", "eucjpms", "euckr", "gb2312", "gbk", "sjis", "ujis"],
+        ) {
+            Charset::MultiByte
+        } else {
+            Charset::SingleByte
+        };
+        self
+    }
+}
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A name or keyword without quotes.
+    Word,
+    /// A name in backticks (or double quotes under `ANSI_QUOTES`), quotes included.
+    Quoted,
+    /// A string, quotes and prefix (`N'…'`, `X'…'`, `b'…'`) included.
+    Text,
+    /// A number, `0x…` and `0b…` included.
+    Number,
+    /// `@name`, the sign included.
+    UserVar,
+    /// `@@name`, `@@global.name`, the signs included.
+    SysVar,
+    /// `?`.
+    Param,
+    /// `:=`.
+    Assign,
+    /// `(`.
+    Open,
+    /// `)`.
+    Close,
+    /// `,`.
+    Comma,
+    /// `.`.
+    Dot,
+    /// `;`.
+    Semicolon,
+    /// Any other single byte.
+    Op,
+}
+
+/// One token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token<'a> {
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// Its bytes as written.
+    pub(crate) text: &'a [u8],
+}
+
+impl<'a> Token<'a> {
+    /// Whether it is this keyword (capitals), without quotes.
+    pub(crate) fn is(&self, keyword: &str) -> bool {
+        self.kind == Kind::Word && super::word::is(self.text, keyword)
+    }
+
+    /// Whether it is this one byte of punctuation.
+    pub(crate) fn is_op(&self, byte: u8) -> bool {
+        self.kind == Kind::Op && self.text == [byte]
+    }
+
+    /// The name it stands for, quotes taken off; none for anything but a name.
+    pub(crate) fn name(&self) -> Option<&'a [u8]> {
+        match self.kind {
+            Kind::Word => Some(self.text),
+            Kind::Quoted => Some(inside(self.text)),
+            _ => None,
+        }
+    }
+}
+
+/// A text without its first and last byte.
+fn inside(text: &[u8]) -> &[u8] {
+    text.get(1..text.len().saturating_sub(1)).unwrap_or_default()
+}
+
+/// The scanner. Also remembers what it went past besides tokens.
+#[derive(Debug, Clone)]
+pub(crate) struct Lexer<'a> {
+    text: &'a [u8],
+    rest: &'a [u8],
+    dialect: Dialect,
+    last: Kind,
+    executable: bool,
+    /// The inside of the first comment so far.
+    pub(crate) comment: Option<&'a [u8]>,
+    /// Something here is read differently by different servers, or does not end.
+    pub(crate) unsure: bool,
+}
+
+impl<'a> Lexer<'a> {
+    /// Starts at the beginning.
+    #[inline]
+    pub(crate) const fn new(text: &'a [u8], dialect: Dialect) -> Self {
+        Self {
+            text,
+            rest: text,
+            dialect,
+            last: Kind::Semicolon,
+            executable: false,
+            comment: None,
+            unsure: false,
+        }
+    }
+
+    /// What is left to read, white space and comments included.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The whole text.
+    pub(crate) const fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// How the text is read.
+    pub(crate) const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The next token without going past it.
+    pub(crate) fn peek(&self) -> Option<Token<'a>> {
+        self.clone().next()
+    }
+
+    /// Goes past the next token if it is this keyword.
+    pub(crate) fn eat(&mut self, keyword: &str) -> bool {
+        let mut ahead = self.clone();
+        let found = ahead.next().is_some_and(|token| token.is(keyword));
+        if found {
+            *self = ahead;
+        }
+        found
+    }
+
+    /// Goes past these keywords if all follow.
+    pub(crate) fn eat_all(&mut self, keywords: &[&str]) -> bool {
+        let mut ahead = self.clone();
+        let found = keywords.iter().all(|keyword| ahead.eat(keyword));
+        if found {
+            *self = ahead;
+        }
+        found
+    }
+
+    /// Whether nothing but a trailing `;` is left.
+    pub(crate) fn at_end(&self) -> bool {
+        self.clone().all(|token| token.kind == Kind::Semicolon)
+    }
+
+    #[inline]
+    fn token(&mut self, kind: Kind, len: usize) -> Option<Token<'a>> {
+        let (text, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        self.last = kind;
+        Some(Token { kind, text })
+    }
+
+    #[inline]
+    fn skip(&mut self, len: usize) {
+        self.rest = self.rest.get(len..).unwrap_or_default();
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.rest.get(at).copied()
+    }
+
+    /// Where a word that starts at `from` ends.
+    #[inline]
+    fn word_end(&self, from: usize) -> usize {
+        let tail = self.rest.get(from..).unwrap_or_default();
+        let len = tail.iter().position(|byte| !is_word(*byte)).unwrap_or(tail.len());
+        from.saturating_add(len)
+    }
+
+    /// Where a quoted thing whose opening quote is at `open` ends (behind its closing quote).
+    fn quoted_end(&mut self, open: usize, escapes: bool) -> usize {
+        let Some(quote) = self.byte(open) else {
+            return self.rest.len();
+        };
+        let mut at = open.saturating_add(1);
+        loop {
+            let tail = self.rest.get(at..).unwrap_or_default();
+            let Some(found) = tail
+                .iter()
+                .position(|byte| *byte == quote || (escapes && *byte == b'\\'))
+            else {
+                self.unsure = true;
+                return self.rest.len();
+            };
+            at = at.saturating_add(found).saturating_add(1);
+            if tail.get(found) == Some(&b'\\') || self.byte(at) == Some(quote) {
+                at = at.saturating_add(1);
+            } else {
+                return at;
+            }
+        }
+    }
+
+    fn string(&mut self, open: usize) -> Option<Token<'a>> {
+        let end = self.quoted_end(open, !self.dialect.no_backslash_escapes);
+        self.token(Kind::Text, end)
+    }
+
+    fn word(&mut self) -> Option<Token<'a>> {
+        let end = self.word_end(1);
+        if end == 1
+            && self.byte(1) == Some(b'\'')
+            && matches!(self.byte(0), Some(b'n' | b'N' | b'x' | b'X' | b'b' | b'B'))
+        {
+            return self.string(1);
+        }
+        self.token(Kind::Word, end)
+    }
+
+    /// A number, or a name that starts with a digit.
+    fn number(&mut self) -> Option<Token<'a>> {
+        let end = self.word_end(0);
+        let run = self.rest.get(..end).unwrap_or_default();
+        let digits = run.iter().position(|byte| !is_digit(*byte)).unwrap_or(end);
+        if digits == end && self.byte(end) == Some(b'.') && self.last != Kind::Dot {
+            let end = self.word_end(end.saturating_add(1));
+            let end = self.exponent(end);
+            return self.token(Kind::Number, end);
+        }
+        let kind = match run.get(digits..).unwrap_or_default() {
+            [] => Kind::Number,
+            [b'x', rest @ ..] if run.starts_with(b"0x") && rest.iter().all(u8::is_ascii_hexdigit) => Kind::Number,
+            [b'b', rest @ ..] if run.starts_with(b"0b") && rest.iter().all(|byte| matches!(byte, b'0' | b'1')) => {
+                Kind::Number
+            }
+            [b'e' | b'E'] => {
+                let longer = self.exponent(end);
+                return self.token(if longer > end { Kind::Number } else { Kind::Word }, longer);
+            }
+            [b'e' | b'E', rest @ ..] if rest.iter().copied().all(is_digit) => Kind::Number,
+            _ => Kind::Word,
+        };
+        self.token(kind, end)
+    }
+
+    /// Where the exponent ends that a number up to `end` (its `e` included) goes on with.
+    fn exponent(&self, end: usize) -> usize {
+        let last = end.checked_sub(1).and_then(|at| self.byte(at));
+        let sign = end.saturating_add(1);
+        if matches!(last, Some(b'e' | b'E'))
+            && matches!(self.byte(end), Some(b'+' | b'-'))
+            && self.byte(sign).is_some_and(is_digit)
+        {
+            return self.word_end(sign);
+        }
+        end
+    }
+
+    fn variable(&mut self) -> Option<Token<'a>> {
+        let (kind, from) = if self.byte(1) == Some(b'@') {
+            (Kind::SysVar, 2)
+        } else {
+            (Kind::UserVar, 1)
+        };
+        let tail = self.rest.get(from..).unwrap_or_default();
+        let len = tail
+            .iter()
+            .position(|byte| !is_word(*byte) && *byte != b'.')
+            .unwrap_or(tail.len());
+        let end = from.saturating_add(len);
+        let end = match self.byte(end) {
+            Some(b'`') if kind == Kind::SysVar || len == 0 => self.quoted_end(end, false),
+            Some(b'\'' | b'"') if kind == Kind::UserVar && len == 0 => {
+                self.quoted_end(end, !self.dialect.no_backslash_escapes)
+            }
+            _ => end,
+        };
+        self.token(kind, end)
+    }
+
+    /// Notes the inside of a comment, if it is the first.
+    fn note(&mut self, from: usize, to: usize) {
+        if self.comment.is_none() {
+            self.comment = self.rest.get(from..to);
+        }
+    }
+
+    fn line_comment(&mut self, from: usize) {
+        let end = self
+            .rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .unwrap_or(self.rest.len());
+        self.note(from, end);
+        self.skip(end);
+    }
+
+    /// At `/*`. Goes past a comment; of an executable one only past its opening.
+    fn block_comment(&mut self) {
+        let code = match self.rest {
+            [_, _, b'!', ..] => Some(3),
+            [_, _, b'M', b'!', ..] => Some(4),
+            _ => None,
+        };
+        if let Some(len) = code {
+            self.skip(len);
+            self.version();
+            self.executable = true;
+            return;
+        }
+        let tail = self.rest.get(2..).unwrap_or_default();
+        if let Some(len) = tail.windows(2).position(|pair| pair == b"*/") {
+            let end = len.saturating_add(2);
+            self.note(2, end);
+            self.skip(end.saturating_add(2));
+        } else {
+            self.unsure = true;
+            self.rest = &[];
+        }
+    }
+
+    /// The version after `/*!`: five digits, or six. 10.11 executes MySQL's up to 5.6 and its own up to 10.11.
+    fn version(&mut self) {
+        let digits = self
+            .rest
+            .iter()
+            .take(6)
+            .position(|byte| !is_digit(*byte))
+            .unwrap_or(6)
+            .min(self.rest.len());
+        if digits < 5 {
+            return;
+        }
+        let number = self.rest.iter().take(digits).fold(0_u32, |sum, digit| {
+            sum.saturating_mul(10)
+                .saturating_add(u32::from(digit.wrapping_sub(b'0')))
+        });
+        self.skip(digits);
+        if !matches!(number, 0..50_700 | 100_000..=101_100) {
+            self.unsure = true;
+        }
+    }
+
+    fn single(&mut self, byte: u8) -> Option<Token<'a>> {
+        let kind = match byte {
+            b'(' => Kind::Open,
+            b')' => Kind::Close,
+            b',' => Kind::Comma,
+            b'.' => Kind::Dot,
+            b';' => Kind::Semicolon,
+            b'?' => Kind::Param,
+            b':' if self.byte(1) == Some(b'=') => return self.token(Kind::Assign, 2),
+            _ => Kind::Op,
+        };
+        self.token(kind, 1)
+    }
+}
+
+impl<'a> Iterator for Lexer<'a> {
+    type Item = Token<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Token<'a>> {
+        loop {
+            let byte = *self.rest.first()?;
+            if is_space(byte) {
+                self.skip(1);
+                continue;
+            }
+            if is_digit(byte) {
+                return self.number();
+            }
+            if is_word(byte) {
+                return self.word();
+            }
+            match (byte, self.byte(1)) {
+                (b'\'', _) => return self.string(0),
+                (b'"', _) if !self.dialect.ansi_quotes => return self.string(0),
+                (b'"' | b'`', _) => {
+                    let end = self.quoted_end(0, false);
+                    return self.token(Kind::Quoted, end);
+                }
+                (b'@', _) => return self.variable(),
+                (b'.', Some(next)) if is_digit(next) && !matches!(self.last, Kind::Word | Kind::Quoted) => {
+                    let end = self.word_end(1);
+                    let end = self.exponent(end);
+                    return self.token(Kind::Number, end);
+                }
+                (b'#', _) => self.line_comment(1),
+                (b'-', Some(b'-'))
+                    if self
+                        .byte(2)
+                        .is_none_or(|byte| is_space(byte) || byte.is_ascii_control()) =>
+                {
+                    self.line_comment(2);
+                }
+                (b'/', Some(b'*')) => self.block_comment(),
+                (b'*', Some(b'/')) if self.executable => {
+                    self.executable = false;
+                    self.skip(2);
+                }
+                _ => return self.single(byte),
+            }
+        }
+    }
+}
+
+/// What a string literal (as written, quotes included) says.
+pub(crate) fn unquote(literal: &[u8], dialect: Dialect) -> Cow<'_, [u8]> {
+    let start = literal
+        .iter()
+        .position(|byte| matches!(byte, b'\'' | b'"'))
+        .unwrap_or(0);
+    let Some((quote, body)) = literal.get(start..).and_then(<[u8]>::split_first) else {
+        return Cow::Borrowed(&[]);
+    };
+    let body = body.strip_suffix(&[*quote]).unwrap_or(body);
+    let escapes = !dialect.no_backslash_escapes;
+    if !body.iter().any(|byte| byte == quote || (escapes && *byte == b'\\')) {
+        return Cow::Borrowed(body);
+    }
+    let mut plain = Vec::with_capacity(body.len());
+    let mut bytes = body.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if escapes => match bytes.next() {
+                Some(b'n') => plain.push(b'\n'),
+                Some(b't') => plain.push(b'\t'),
+                Some(b'r') => plain.push(b'\r'),
+                Some(b'b') => plain.push(8),
+                Some(b'0') => plain.push(0),
+                Some(b'Z') => plain.push(26),
+                Some(pattern @ (b'%' | b'_')) => plain.extend([b'\\', pattern]),
+                Some(other) => plain.push(other),
+                None => plain.push(b'\\'),
+            },
+            _ => {
+                if byte == *quote {
+                    bytes.next();
+                }
+                plain.push(byte);
+            }
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// [`unquote`] of a literal; anything else as it is.
+pub(crate) fn unquote_or_same(value: &[u8], dialect: Dialect) -> Cow<'_, [u8]> {
+    match value.first() {
+        Some(b'\'' | b'"') => unquote(value, dialect),
+        _ => Cow::Borrowed(value),
+    }
+}
+
+#[cfg(test)]
+#[path = "lex_test.rs"]
+mod tests;

@@ -1,0 +1,1 @@
+//! Statistics of statement shapes: how often, how long, where.
