@@ -125,8 +125,7 @@ impl<K: Key, B: Pooled> Pool<K, B> {
                 biased;
                 () = stop.cancelled() => break,
                 Ok(()) = floor.changed() => {
-                    let floor = *floor.borrow_and_update();
-                    self.sweep(|key, _, _| key.epoch() >= floor);
+                    self.cut(*floor.borrow_and_update());
                 }
                 () = tokio::time::sleep(SWEEP_EVERY) => {
                     let (now, keep) = (self.clock.now(), self.settings.load().keep());
@@ -135,6 +134,11 @@ impl<K: Key, B: Pooled> Pool<K, B> {
             }
         }
         self.sweep(|_, _, _| false);
+    }
+
+    /// Drops every idle connection of an epoch below `floor`.
+    fn cut(&self, floor: Epoch) {
+        self.sweep(|key, _, _| key.epoch() >= floor);
     }
 
     /// Drops idle connections that are not to be kept, and forgets servers without any.

@@ -135,6 +135,13 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
         state.open == 0 && state.queue.is_empty()
     }
 
+    /// Places taken, idle connections, waiters.
+    #[cfg(test)]
+    pub(super) fn figures(&self) -> (usize, usize, usize) {
+        let state = self.lock();
+        (state.open, state.idle.len(), state.queue.len())
+    }
+
     /// Drops idle connections that are not to be kept, and takes up changed settings.
     pub(super) fn sweep(self: &Arc<Self>, keep: impl Fn(&K, &B, Moment) -> bool) {
         let idle_max = self.settings.load().idle_max;
@@ -169,7 +176,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
             let usable = idle.key.epoch() >= *self.floor.borrow() && idle.connection.is_quiet();
             state.idle.push(idle);
             self.counts.idle.fetch_add(1, Ordering::Relaxed);
-            if !usable || state.open > settings.max_backends {
+            if !usable {
                 self.shed(&mut state, &mut after, |idle| idle.len().checked_sub(1));
             }
             self.settle(&mut state, &mut after);
@@ -195,6 +202,9 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
     /// Serves waiters in their order as long as there is something to give.
     fn settle(self: &Arc<Self>, state: &mut State<K, B>, after: &mut After<K, B>) {
         let max = self.settings.load().max_backends;
+        let oldest = |idle: &[Idle<K, B>]| (!idle.is_empty()).then_some(0);
+        // The setting may have been lowered.
+        while state.open > max && self.shed(state, after, oldest) {}
         while let Some(waiter) = state.queue.front() {
             if !waiter.tell.is_closed() {
                 let Some(grant) = self.grant(state, &waiter.key.clone(), max, after) else {
@@ -230,9 +240,6 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
             after.dropped.push(idle);
         }
         if state.open >= max && !self.shed(state, after, |idle| (!idle.is_empty()).then_some(0)) {
-            return None;
-        }
-        if state.open >= max {
             return None;
         }
         state.open += 1;
