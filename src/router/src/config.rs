@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use quorate_api::tls::TlsFiles;
 use quorate_model::{ClusterId, RouterId, SupervisorId};
 use schemars::JsonSchema;
@@ -18,6 +20,9 @@ mod fleet;
 pub(crate) use self::access::Network;
 pub use self::access::{ClientTls, ProxyProtocol, ServerSide, ServiceAccount};
 pub use self::fleet::{Pooling, ReadPrimary, Reads};
+
+/// The settings as of now: replaced as a whole when they are read again, and looked at wherever one is needed.
+pub(crate) type Live = Arc<ArcSwap<Config>>;
 
 /// One router's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -245,19 +250,22 @@ impl Config {
     }
 }
 
+/// The least that a configuration must say.
+#[cfg(test)]
+pub(crate) fn least() -> serde_json::Value {
+    serde_json::json!({
+        "router": "r1",
+        "cluster": "lab",
+        "supervisors": {"s1": "127.0.0.1:7001"},
+        "tls": {"ca": "ca.crt", "cert": "r1.crt", "key": "r1.key"},
+        "state_file": "r1.routes",
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::least as config;
     use super::*;
-
-    fn config() -> serde_json::Value {
-        serde_json::json!({
-            "router": "r1",
-            "cluster": "lab",
-            "supervisors": {"s1": "127.0.0.1:7001"},
-            "tls": {"ca": "ca.crt", "cert": "r1.crt", "key": "r1.key"},
-            "state_file": "r1.routes",
-        })
-    }
 
     #[test]
     fn defaults_stay_on_loopback() {

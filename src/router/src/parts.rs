@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use quorate_api::clock::Clock;
 use quorate_api::tls::Tls;
 use quorate_model::{Epoch, RouteTable};
+use rand::Rng as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::Live;
 use crate::core::admin::Admin;
 use crate::core::balance::Balance;
 use crate::core::connections::Connections;
@@ -25,6 +28,9 @@ use crate::core::plane::Plane;
 use crate::core::route::{Route, Routes};
 use crate::core::state_file::StateFile;
 use crate::mysql::door::Visitor;
+use crate::mysql::fleet::monitor::Monitor;
+use crate::mysql::fleet::positions::Fleet;
+use crate::mysql::fleet::registry::Registry;
 use crate::mysql::tunnel::{Tunnel, dials};
 use crate::{Config, certificates};
 
@@ -49,6 +55,10 @@ pub(crate) struct Parts {
     stopped: CancellationToken,
     /// Clients run here, everything else on the runtime that the router was started on.
     plane: Arc<Plane>,
+    visitor: Arc<Visitor>,
+    fleet: Arc<Fleet>,
+    registry: Arc<Registry>,
+    config: Live,
 }
 
 impl Parts {
@@ -61,19 +71,29 @@ impl Parts {
         stopping: CancellationToken,
     ) -> (Self, Routes) {
         let routes = Routes::new(Clock.now());
+        let connector = TlsConnector::from(tls.client());
         let parts = Self {
             clock: Clock,
             metrics: Arc::new(metrics),
             connections: Connections::new(),
             hold: Arc::new(Hold::new(config.limits.hold_max, config.limits.hold_wait())),
             route: routes.subscribe(),
-            connector: TlsConnector::from(tls.client()),
+            visitor: Arc::new(Visitor {
+                cluster: config.cluster.clone(),
+                router: config.router.clone(),
+                tls: connector.clone(),
+                patience: config.limits.dial_timeout(),
+            }),
+            connector,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             clients: TaskTracker::new(),
             stopping,
             stopped: CancellationToken::new(),
             plane: Arc::new(plane),
+            fleet: Fleet::new(),
+            registry: Registry::new(rand::rng().random_range(1..1 << 30)),
+            config: Arc::new(ArcSwap::from_pointee(config.clone())),
         };
         (parts, routes)
     }
@@ -135,21 +155,29 @@ impl Parts {
         self.tasks.spawn(certificates::keep_fresh(tls, self.stop.clone()));
     }
 
+    /// Watches the servers of every table.
+    pub(crate) fn start_monitor(&self) {
+        let monitor = Monitor {
+            fleet: self.fleet.clone(),
+            connections: self.connections.clone(),
+            visitor: self.visitor.clone(),
+            registry: self.registry.clone(),
+            config: self.config.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock,
+        };
+        self.tasks.spawn(monitor.run(self.route.clone(), self.stop.clone()));
+    }
+
     /// The listeners for applications.
     pub(crate) fn start_mysql(&self, config: &Config, sockets: impl Iterator<Item = (Port, TcpListener)>) {
-        let visitor = Arc::new(Visitor {
-            cluster: config.cluster.clone(),
-            router: config.router.clone(),
-            tls: self.connector.clone(),
-            patience: config.limits.dial_timeout(),
-        });
         let room = Arc::new(Semaphore::new(config.limits.max_connections));
         let balance = Arc::new(Balance::default());
         for (port, socket) in sockets {
             let tunnel = Arc::new(Tunnel {
                 port,
                 access: port.access(),
-                visitor: visitor.clone(),
+                visitor: self.visitor.clone(),
                 routes: self.route.clone(),
                 connections: self.connections.clone(),
                 balance: balance.clone(),

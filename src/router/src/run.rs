@@ -125,6 +125,7 @@ impl Router {
         let sockets = sockets
             .into_iter()
             .filter_map(|(port, socket)| socket.map(|socket| (port, socket)));
+        parts.start_monitor();
         parts.start_mysql(&config, sockets);
         if let Some(socket) = admin {
             parts.start_admin(socket);

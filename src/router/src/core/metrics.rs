@@ -8,6 +8,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
+use crate::core::fleet_metrics::{self, FleetMetrics};
 use crate::core::listener::Port;
 
 const HOLD_BUCKETS_S: [f64; 10] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -15,6 +16,8 @@ const HOLD_BUCKETS_S: [f64; 10] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0
 /// Every metric of one router. Handles are made once; nothing is looked up by name while serving.
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
+    /// Servers and connections to them.
+    pub(crate) fleet: FleetMetrics,
     /// Client connections now.
     pub(crate) connections: Gauge,
     /// Client connections that wait now.
@@ -80,6 +83,7 @@ impl Metrics {
         with_local_recorder(&recorder, describe);
         Ok(with_local_recorder(&recorder, || Self {
             handle,
+            fleet: FleetMetrics::new(),
             connections: gauge!("quorate_router_connections"),
             held: gauge!("quorate_router_held_connections"),
             epoch: gauge!("quorate_router_epoch"),
@@ -144,6 +148,7 @@ impl Metrics {
 }
 
 fn describe() {
+    fleet_metrics::describe();
     describe_gauge!("quorate_router_connections", "Client connections that have a server.");
     describe_gauge!(
         "quorate_router_held_connections",

@@ -6,6 +6,7 @@ pub(crate) mod admin;
 pub(crate) mod balance;
 pub(crate) mod connections;
 pub(crate) mod driver;
+pub(crate) mod fleet_metrics;
 pub(crate) mod hold;
 pub(crate) mod links;
 pub(crate) mod listener;

@@ -59,6 +59,11 @@ impl Route {
         self.table.as_ref().map_or(Epoch::ZERO, |table| table.epoch)
     }
 
+    /// The table, if one was ever received.
+    pub(crate) const fn table(&self) -> Option<&Arc<RouteTable>> {
+        self.table.as_ref()
+    }
+
     /// Whether a table was ever received.
     pub(crate) const fn is_known(&self) -> bool {
         self.table.is_some()

@@ -12,7 +12,8 @@ use std::time::Duration;
 use quorate_model::{Moment, NodeId};
 
 use super::positions::{Server, View};
-use crate::config::ReadPrimary;
+use crate::config::{ReadPrimary, Reads};
+use crate::core::fleet_metrics::OnPrimary;
 
 /// Readings after which a lag is too old to be believed: two may be lost.
 const LAG_BELIEVED_READINGS: u32 = 3;
@@ -88,6 +89,21 @@ pub(crate) struct Finding {
     pub(crate) outstanding: u32,
     pub(crate) latency: Duration,
     pub(crate) lag: Option<Duration>,
+}
+
+impl Ask<'_> {
+    /// A read without wishes of its own.
+    pub(crate) const fn any(now: Moment, reads: &Reads) -> Self {
+        Self {
+            now,
+            token: 0,
+            max_lag: reads.max_lag(),
+            monitor: reads.monitor(),
+            primary: reads.primary,
+            attached: None,
+            turn: 0,
+        }
+    }
 }
 
 /// Whether `server` may take this read.
@@ -192,6 +208,16 @@ pub(crate) fn findings(view: &View, ask: &Ask<'_>) -> Vec<Finding> {
 }
 
 impl PrimaryBecause {
+    /// How it is counted.
+    pub(crate) const fn counted(self) -> OnPrimary {
+        match self {
+            Self::NoReplicas => OnPrimary::NoReplicas,
+            Self::Lag => OnPrimary::Lag,
+            Self::Failed => OnPrimary::Failed,
+            Self::Shared => OnPrimary::Shared,
+        }
+    }
+
     /// For people.
     pub(crate) const fn text(self) -> &'static str {
         match self {

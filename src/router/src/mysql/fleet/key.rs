@@ -13,7 +13,7 @@ use crate::core::route::Access;
 pub(crate) struct PoolKey(pub(crate) Arc<Fit>);
 
 /// What must be equal.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fit {
     pub(crate) node: NodeId,
     pub(crate) epoch: Epoch,

@@ -7,14 +7,17 @@
 //!                   session ──► registry: who is here, doing what, pinned by what
 //! ```
 
-#![expect(dead_code, reason = "wired by the split session")]
+#![allow(dead_code, reason = "wired by the split session")]
 
 pub(crate) mod choose;
 pub(crate) mod credits;
 pub(crate) mod key;
 pub(crate) mod lag;
+pub(crate) mod monitor;
 pub(crate) mod pool;
+pub(crate) mod position;
 pub(crate) mod positions;
 pub(crate) mod registry;
+pub(crate) mod show;
 
 mod shelf;

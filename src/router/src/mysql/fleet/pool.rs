@@ -8,11 +8,9 @@
 //! No connection outlives its epoch here: [`Pool::keep`] drops all of an epoch when it is cut, and none is taken in later.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use quorate_api::clock::Clock;
 use quorate_model::{Epoch, NodeId};
 use thiserror::Error;
@@ -22,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::shelf::{Counts, Shelf, Waiting};
 pub(crate) use super::shelf::{Grant, Place};
-use crate::config::Pooling;
+use crate::config::Live;
+use crate::core::fleet_metrics::{Granted, NotGranted};
+use crate::core::metrics::Metrics;
 
 /// How often idle connections are looked through for dead and old ones.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -44,11 +44,12 @@ pub(crate) trait Pooled: Send + 'static {
 /// The pool.
 #[derive(Debug)]
 pub(crate) struct Pool<K: Key, B: Pooled> {
-    settings: Arc<ArcSwap<Pooling>>,
+    config: Live,
     /// Epochs below this one have ended.
     floor: watch::Receiver<Epoch>,
     shelves: Mutex<BTreeMap<NodeId, Arc<Shelf<K, B>>>>,
     counts: Arc<Counts>,
+    metrics: Arc<Metrics>,
     clock: Clock,
 }
 
@@ -68,12 +69,13 @@ pub(crate) enum NoPlace {
 
 impl<K: Key, B: Pooled> Pool<K, B> {
     /// Empty. `floor` is [`Connections::floor`](crate::core::connections::Connections::floor).
-    pub(crate) fn new(settings: Arc<ArcSwap<Pooling>>, floor: watch::Receiver<Epoch>, clock: Clock) -> Arc<Self> {
+    pub(crate) fn new(config: Live, floor: watch::Receiver<Epoch>, metrics: Arc<Metrics>, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
-            settings,
+            config,
             floor,
             shelves: Mutex::default(),
             counts: Arc::default(),
+            metrics,
             clock,
         })
     }
@@ -83,13 +85,25 @@ impl<K: Key, B: Pooled> Pool<K, B> {
     /// # Errors
     /// See [`NoPlace`].
     pub(crate) async fn take(&self, key: &K) -> Result<Grant<K, B>, NoPlace> {
+        let granted = self.wait_for(key).await;
+        match &granted {
+            Ok(Grant::Idle(..)) => self.metrics.fleet.granted(Granted::Idle),
+            Ok(Grant::Dial(_)) => self.metrics.fleet.granted(Granted::Dial),
+            Err(NoPlace::Full(_)) => self.metrics.fleet.not_granted(NotGranted::Full),
+            Err(NoPlace::TooLong(_)) => self.metrics.fleet.not_granted(NotGranted::TooLong),
+            Err(NoPlace::Ended(_)) => self.metrics.fleet.not_granted(NotGranted::Ended),
+        }
+        granted
+    }
+
+    async fn wait_for(&self, key: &K) -> Result<Grant<K, B>, NoPlace> {
         let shelf = self.shelf(key.node());
         let mut floor = self.floor.clone();
         let granted = match shelf.take(key)? {
             Waiting::Granted(grant) => return Ok(grant),
             Waiting::Queued(granted) => granted,
         };
-        let wait = self.settings.load().wait();
+        let wait = self.config.load().pool.wait();
         tokio::select! {
             granted = timeout(wait, granted) => match granted {
                 Ok(Ok(grant)) => Ok(grant),
@@ -128,8 +142,9 @@ impl<K: Key, B: Pooled> Pool<K, B> {
                     self.cut(*floor.borrow_and_update());
                 }
                 () = tokio::time::sleep(SWEEP_EVERY) => {
-                    let (now, keep) = (self.clock.now(), self.settings.load().keep());
+                    let (now, keep) = (self.clock.now(), self.config.load().pool.keep());
                     self.sweep(|_, connection, since| now.since(since) < keep && connection.is_quiet());
+                    self.metrics.fleet.backends(self.counts.read());
                 }
             }
         }
@@ -158,29 +173,13 @@ impl<K: Key, B: Pooled> Pool<K, B> {
         if let Some(shelf) = map.get(node) {
             return shelf.clone();
         }
-        let shelf = Arc::new(Shelf::new(
-            self.settings.clone(),
-            self.floor.clone(),
-            self.counts.clone(),
-        ));
+        let shelf = Arc::new(Shelf::new(self.config.clone(), self.floor.clone(), self.counts.clone()));
         map.insert(node.clone(), shelf.clone());
         shelf
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Arc<Shelf<K, B>>>> {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Counts as metrics read them.
-impl Counts {
-    /// `(idle, open, waiting)`.
-    pub(crate) fn read(&self) -> (usize, usize, usize) {
-        (
-            self.idle.load(Ordering::Relaxed),
-            self.open.load(Ordering::Relaxed),
-            self.waiting.load(Ordering::Relaxed),
-        )
     }
 }
 

@@ -1,12 +1,15 @@
 //! Bounds hold whatever sessions do, nobody gets what does not fit or has ended, and who waits is served in order.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use proptest::prelude::*;
 use quorate_model::Moment;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::Config;
+use crate::config::{Pooling, least};
 
 /// Node, epoch, user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,24 +49,31 @@ type TestPlace = Place<TestKey, Connection>;
 
 struct World {
     pool: Arc<Pool<TestKey, Connection>>,
-    settings: Arc<ArcSwap<Pooling>>,
+    config: Live,
     floor: watch::Sender<Epoch>,
     living: Arc<AtomicUsize>,
 }
 
 impl World {
     fn new(max_backends: usize, idle_max: usize, idle_total: usize) -> Self {
-        let settings = Arc::new(ArcSwap::from_pointee(Pooling {
+        let mut config: Config = serde_json::from_value(least()).unwrap();
+        config.pool = Pooling {
             max_backends,
             idle_max,
             idle_total,
             waiters_max: 4,
             ..Pooling::default()
-        }));
+        };
+        let config = Arc::new(ArcSwap::from_pointee(config));
         let floor = watch::Sender::new(Epoch::ZERO);
         Self {
-            pool: Pool::new(settings.clone(), floor.subscribe(), Clock),
-            settings,
+            pool: Pool::new(
+                config.clone(),
+                floor.subscribe(),
+                Arc::new(Metrics::new().unwrap()),
+                Clock,
+            ),
+            config,
             floor,
             living: Arc::default(),
         }
@@ -92,6 +102,11 @@ impl World {
 
     fn try_take(&self, key: &TestKey) -> Result<Waiting<TestKey, Connection>, NoPlace> {
         self.pool.shelf(key.node()).take(key)
+    }
+
+    fn set(&self, pool: Pooling) {
+        let present = Config::clone(&self.config.load());
+        self.config.store(Arc::new(Config { pool, ..present }));
     }
 
     fn cut(&self, floor: Epoch) {
@@ -179,9 +194,9 @@ async fn waits_are_bounded_in_number_and_time_and_end_with_the_epoch() {
         max_backends: 1,
         ..Pooling::default()
     };
-    world.settings.store(Arc::new(patience(1)));
+    world.set(patience(1));
     assert!(matches!(world.pool.take(&ada).await, Err(NoPlace::TooLong(_))));
-    world.settings.store(Arc::new(patience(3_600_000)));
+    world.set(patience(3_600_000));
     let cut = async {
         tokio::task::yield_now().await;
         world.cut(Epoch(2));
@@ -300,11 +315,11 @@ impl Play {
             }
             Step::Sweep => world.pool.sweep(|_, connection, _| connection.is_quiet()),
             Step::Resize(max_backends) => {
-                let present = (*self.world.settings.load_full()).clone();
-                self.world.settings.store(Arc::new(Pooling {
+                let present = world.config.load().pool.clone();
+                world.set(Pooling {
                     max_backends,
                     ..present
-                }));
+                });
                 self.world.pool.sweep(|_, _, _| true);
             }
             Step::Receive(_) | Step::GiveUp(_) | Step::Put(_) | Step::Close(_) | Step::Die(_) => {}
@@ -312,7 +327,8 @@ impl Play {
     }
 
     fn check(&self, most: usize) {
-        let settings = self.world.settings.load();
+        let config = self.world.config.load();
+        let settings = &config.pool;
         let mut idle_total = 0;
         for (node, shelf) in self.world.pool.lock().iter() {
             let (open, idle, queued) = shelf.figures();

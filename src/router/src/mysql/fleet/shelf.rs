@@ -7,12 +7,11 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
 use quorate_model::{Epoch, Moment};
 use tokio::sync::{oneshot, watch};
 
 use super::pool::{Key, NoPlace, Pooled};
-use crate::config::Pooling;
+use crate::config::Live;
 
 /// Connections of all servers.
 #[derive(Debug, Default)]
@@ -25,7 +24,7 @@ pub(crate) struct Counts {
 /// One server's.
 #[derive(Debug)]
 pub(crate) struct Shelf<K: Key, B: Pooled> {
-    settings: Arc<ArcSwap<Pooling>>,
+    config: Live,
     floor: watch::Receiver<Epoch>,
     state: Mutex<State<K, B>>,
     /// Readable without the lock.
@@ -84,10 +83,21 @@ struct After<K: Key, B: Pooled> {
     dropped: Vec<Idle<K, B>>,
 }
 
+impl Counts {
+    /// `(idle, open, waiting)`.
+    pub(crate) fn read(&self) -> (usize, usize, usize) {
+        (
+            self.idle.load(Ordering::Relaxed),
+            self.open.load(Ordering::Relaxed),
+            self.waiting.load(Ordering::Relaxed),
+        )
+    }
+}
+
 impl<K: Key, B: Pooled> Shelf<K, B> {
-    pub(super) fn new(settings: Arc<ArcSwap<Pooling>>, floor: watch::Receiver<Epoch>, counts: Arc<Counts>) -> Self {
+    pub(super) fn new(config: Live, floor: watch::Receiver<Epoch>, counts: Arc<Counts>) -> Self {
         Self {
-            settings,
+            config,
             floor,
             state: Mutex::new(State {
                 open: 0,
@@ -101,7 +111,8 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
 
     /// A grant, or a place in the queue.
     pub(super) fn take(self: &Arc<Self>, key: &K) -> Result<Waiting<K, B>, NoPlace> {
-        let settings = self.settings.load();
+        let config = self.config.load();
+        let settings = &config.pool;
         let (tell, told) = oneshot::channel();
         let mut after = After::new();
         {
@@ -144,7 +155,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
 
     /// Drops idle connections that are not to be kept, and takes up changed settings.
     pub(super) fn sweep(self: &Arc<Self>, keep: impl Fn(&K, &B, Moment) -> bool) {
-        let idle_max = self.settings.load().idle_max;
+        let idle_max = self.config.load().pool.idle_max;
         let mut after = After::new();
         {
             let mut state = self.lock();
@@ -164,7 +175,8 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
     }
 
     fn put(self: &Arc<Self>, key: K, connection: B, now: Moment) {
-        let settings = self.settings.load();
+        let config = self.config.load();
+        let settings = &config.pool;
         let idle = Idle {
             key,
             connection,
@@ -201,7 +213,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
 
     /// Serves waiters in their order as long as there is something to give.
     fn settle(self: &Arc<Self>, state: &mut State<K, B>, after: &mut After<K, B>) {
-        let max = self.settings.load().max_backends;
+        let max = self.config.load().pool.max_backends;
         let oldest = |idle: &[Idle<K, B>]| (!idle.is_empty()).then_some(0);
         // The setting may have been lowered.
         while state.open > max && self.shed(state, after, oldest) {}
