@@ -113,6 +113,8 @@ impl ServerConfig {
             ("binlog_expire_logs_seconds", tuning.binlog_kept.as_secs().to_string()),
             ("slave_parallel_threads", text("0")),
             ("skip_name_resolve", text("1")),
+            // Lets a router tell whose connection it carries. Through the socket only; nobody else comes this way.
+            ("proxy_protocol_networks", text("localhost")),
             ("max_connections", tuning.connections_max.to_string()),
             ("innodb_buffer_pool_size", format!("{}M", tuning.buffer_pool_mib)),
             ("innodb_log_file_size", format!("{}M", tuning.redo_log_mib)),

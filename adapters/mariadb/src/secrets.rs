@@ -1,4 +1,4 @@
-//! The four accounts and their passwords. A password never appears in `Debug`, in an error or in an argument list.
+//! The accounts and their passwords. A password never appears in `Debug`, in an error or in an argument list.
 
 use std::fmt;
 use std::fs;
@@ -89,13 +89,18 @@ pub struct Secrets {
     pub admin: Account,
     /// For the application: everything inside database `app`.
     pub app: Account,
+    /// Used by the routers themselves. Secrets of before routers had an account lack it; the doctor then says what to do.
+    pub router: Option<Account>,
 }
 
+/// The account of the routers, whether there is a password for it or not.
+pub(crate) const ROUTER_USER: &str = "quorate_router";
+
 impl Secrets {
-    /// Reads `agent`, `replication`, `admin` and `app` (one password a file) from a directory.
+    /// Reads `agent`, `replication`, `admin`, `app` and, if it exists, `router` (one password a file) from a directory.
     ///
     /// # Errors
-    /// A file is missing or its content is no usable password.
+    /// Another file is missing, or the content of one is no usable password.
     pub fn from_dir(dir: &Path) -> Result<Self, SecretError> {
         let account = |file: &str, user: &str| {
             Password::from_file(&dir.join(file)).map(|password| Account {
@@ -108,10 +113,15 @@ impl Secrets {
             replication: account("replication", "quorate_repl")?,
             admin: account("admin", "admin")?,
             app: account("app", "app")?,
+            router: match account("router", ROUTER_USER) {
+                Ok(router) => Some(router),
+                Err(SecretError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            },
         })
     }
 
-    /// The four accounts under their usual user names.
+    /// All accounts but the routers', under their usual user names.
     #[must_use]
     pub fn with_passwords(agent: Password, replication: Password, admin: Password, app: Password) -> Self {
         let account = |user: &str, password| Account {
@@ -123,7 +133,18 @@ impl Secrets {
             replication: account("quorate_repl", replication),
             admin: account("admin", admin),
             app: account("app", app),
+            router: None,
         }
+    }
+
+    /// With an account for the routers.
+    #[must_use]
+    pub fn with_router(mut self, password: Password) -> Self {
+        self.router = Some(Account {
+            user: ROUTER_USER.to_owned(),
+            password,
+        });
+        self
     }
 }
 
@@ -141,6 +162,19 @@ mod tests {
     fn a_short_or_multiline_password_is_refused() {
         assert!(Password::new("short", "x").is_err());
         assert!(Password::new("long enough\nbut two lines", "x").is_err());
+    }
+
+    #[test]
+    fn secrets_of_before_routers_had_an_account_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        for account in ["agent", "replication", "admin", "app"] {
+            fs::write(dir.path().join(account), "long enough").unwrap();
+        }
+        assert_eq!(Secrets::from_dir(dir.path()).unwrap().router, None);
+        fs::write(dir.path().join("router"), "short").unwrap();
+        assert!(Secrets::from_dir(dir.path()).is_err());
+        fs::write(dir.path().join("router"), "long enough").unwrap();
+        assert_eq!(Secrets::from_dir(dir.path()).unwrap().router.unwrap().user, ROUTER_USER);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub enum Error {
         wanted: String,
     },
     /// A password file is missing.
-    #[error("the database passwords cannot be used; each node needs the same four files in `secrets_dir`")]
+    #[error("the database passwords cannot be used; each node needs the same files in `secrets_dir`")]
     Secrets(#[source] SecretError),
     /// The server program is missing or too old.
     #[error("the database server cannot be used")]

@@ -1,10 +1,12 @@
-//! Accounts that undermine the promise: writers that ignore `read_only`, and logins that the door would hand to anybody.
+//! Accounts that undermine the promise: writers that ignore `read_only`, logins that the door would hand to anybody, and a
+//! missing account of the routers.
 
 use quorate_model::{Finding, Severity};
 use serde::Deserialize;
 
 use crate::error::SqlError;
-use crate::secrets::Secrets;
+use crate::install::{ROUTER_PRIVILEGES, router_grants};
+use crate::secrets::{ROUTER_USER, Secrets};
 use crate::session::{Deadline, Session, cell};
 
 /// The privilege bit of READ ONLY ADMIN in `mysql.global_priv` (`READ_ONLY_ADMIN_ACL`).
@@ -38,16 +40,56 @@ pub(super) async fn check(
 ) -> Result<Vec<Finding>, SqlError> {
     let sql = "SELECT User, Host, CAST(Priv AS CHAR) FROM mysql.global_priv";
     let rows = session.rows("read the accounts", sql, deadline.left()).await?;
-    let mut findings = Vec::new();
+    let (mut findings, mut router) = (Vec::new(), None);
     for row in &rows {
         let text = |i| cell::<String>(row, i).unwrap_or_default();
         let (user, host) = (text(0), text(1));
         match serde_json::from_str::<Privileges>(&text(2)) {
-            Ok(privileges) => findings.extend(judge(&user, &host, &privileges, &secrets.agent.user)),
+            Ok(privileges) => {
+                findings.extend(judge(&user, &host, &privileges, &secrets.agent.user));
+                if (user.as_str(), host.as_str()) == (ROUTER_USER, "localhost") {
+                    router = Some(privileges);
+                }
+            }
             Err(_) => findings.push(unreadable(&user, &host)),
         }
     }
+    findings.extend(judge_router(router.as_ref()));
     Ok(findings)
+}
+
+/// What the routers' account lacks. Its remedy runs on the primary and replicates.
+fn judge_router(found: Option<&Privileges>) -> Option<Finding> {
+    let account = format!("'{ROUTER_USER}'@'localhost'");
+    let (code, problem, mut remedy) = match found {
+        None => (
+            "account.router_missing",
+            format!("{ROUTER_USER}@localhost does not exist"),
+            vec![format!(
+                "CREATE USER {account} IDENTIFIED BY the password in the file `router`, made beside `agent` if it is missing"
+            )],
+        ),
+        Some(found) => {
+            let lacking = ROUTER_PRIVILEGES.iter().filter(|(_, bit)| found.access & bit == 0);
+            let names: Vec<&str> = lacking.map(|(name, _)| *name).collect();
+            if names.is_empty() {
+                return None;
+            }
+            let problem = format!("{ROUTER_USER}@localhost lacks {}", names.join(", "));
+            ("account.router_privileges", problem, Vec::new())
+        }
+    };
+    remedy.extend(router_grants(&account));
+    Some(Finding {
+        code: code.to_owned(),
+        severity: Severity::Warning,
+        problem,
+        lost_guarantee:
+            "routers cannot check their clients' passwords or find out what became of a lost statement, so \
+                         they serve connections through `tunnel` only"
+                .to_owned(),
+        remedy: format!("on the primary: {}", remedy.join("; ")),
+    })
 }
 
 fn judge(user: &str, host: &str, privileges: &Privileges, agent: &str) -> Vec<Finding> {
@@ -106,6 +148,25 @@ mod tests {
         );
         assert_eq!(codes("app", &json), ["account.read_only_admin"]);
         assert!(codes("quorate_agent", &json).is_empty());
+    }
+
+    #[test]
+    fn the_routers_account_is_missed_with_the_statements_that_make_it() {
+        let judge = |json: &str| judge_router(Some(&serde_json::from_str(json).unwrap()));
+        assert_eq!(judge(r#"{"access":1573120}"#), None);
+        assert_eq!(
+            judge(r#"{"access":1572864}"#).unwrap().problem,
+            "quorate_router@localhost lacks PROCESS"
+        );
+        let missing = judge_router(None).unwrap();
+        assert_eq!(missing.code, "account.router_missing");
+        for part in [
+            "CREATE USER",
+            "GRANT PROCESS, REPLICATION SLAVE, BINLOG MONITOR ON *.*",
+            "`router`",
+        ] {
+            assert!(missing.remedy.contains(part), "{}", missing.remedy);
+        }
     }
 
     #[test]

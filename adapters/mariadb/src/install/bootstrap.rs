@@ -19,6 +19,13 @@ pub(crate) const AGENT_PRIVILEGES: [&str; 12] = [
     "READ ONLY ADMIN",          // read_only, and the epoch row before writes open
 ];
 
+/// What the routers' account may do beyond reading `mysql.global_priv` and `quorate.*`; the doctor checks these.
+pub(crate) const ROUTER_PRIVILEGES: [(&str, u64); 3] = [
+    ("PROCESS", 1 << 8),            // whether a statement whose client was lost still runs
+    ("REPLICATION SLAVE", 1 << 19), // reading the binlog for the outcome of a lost commit
+    ("BINLOG MONITOR", 1 << 20),    // binlog positions
+];
+
 /// The tables the agent works with.
 const SCHEMA: &str = "
 CREATE DATABASE quorate CHARACTER SET utf8mb4;
@@ -36,7 +43,8 @@ pub(super) fn script(secrets: &Secrets) -> String {
          DELETE FROM mysql.proxies_priv;\n\
          FLUSH PRIVILEGES;\n",
     );
-    for account in [&secrets.agent, &secrets.replication, &secrets.admin, &secrets.app] {
+    let everywhere = [&secrets.agent, &secrets.replication, &secrets.admin, &secrets.app];
+    for account in everywhere.into_iter().chain(&secrets.router) {
         sql.push_str(&format!(
             "CREATE USER {} IDENTIFIED BY {};\n",
             at_localhost(account),
@@ -61,7 +69,22 @@ pub(super) fn script(secrets: &Secrets) -> String {
         "GRANT ALL PRIVILEGES ON app.* TO {};\n",
         at_localhost(&secrets.app)
     ));
+    if let Some(router) = &secrets.router {
+        for grant in router_grants(&at_localhost(router)) {
+            sql.push_str(&format!("{grant};\n"));
+        }
+    }
     sql
+}
+
+/// The statements that give the routers' account what it needs.
+pub(crate) fn router_grants(account: &str) -> [String; 3] {
+    let global: Vec<&str> = ROUTER_PRIVILEGES.iter().map(|(name, _)| *name).collect();
+    [
+        format!("GRANT {} ON *.* TO {account}", global.join(", ")),
+        format!("GRANT SELECT ON mysql.global_priv TO {account}"),
+        format!("GRANT SELECT ON quorate.* TO {account}"),
+    ]
 }
 
 fn at_localhost(account: &Account) -> String {
@@ -81,7 +104,8 @@ mod tests {
             odd("back\\slash"),
             odd("plain-enough"),
             odd("x".repeat(20).as_str()),
-        );
+        )
+        .with_router(odd("routers' own"));
         let sql = script(&secrets);
         assert!(sql.contains(r"IDENTIFIED BY 'it\'s; \'odd\''"), "{sql}");
         assert!(sql.contains(r"IDENTIFIED BY 'back\\slash'"), "{sql}");

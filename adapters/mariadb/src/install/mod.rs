@@ -20,7 +20,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::owner;
 use crate::secrets::Secrets;
 
-pub(crate) use bootstrap::AGENT_PRIVILEGES;
+pub(crate) use bootstrap::{AGENT_PRIVILEGES, ROUTER_PRIVILEGES, router_grants};
 pub use clone::clone_initialised;
 
 /// What to create, and for whom.

@@ -95,3 +95,53 @@ async fn non_transactional_tables_are_found() {
         .unwrap();
     assert!(found.problem.ends_with("app.a, app.m"), "{found:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_routers_account_reads_what_it_must_and_writes_nothing_and_is_missed() {
+    let mut node = Node::started("m1", 1).await;
+    node.open_for_test().await;
+    let mut router = node.client("quorate_router", "router-secret").await;
+    for sql in [
+        "SELECT Priv FROM mysql.global_priv",
+        "SELECT epoch FROM quorate.epoch",
+        "SELECT id FROM information_schema.processlist",
+        "SHOW BINARY LOGS",
+        "SHOW BINLOG EVENTS LIMIT 1",
+        "SELECT @@gtid_binlog_pos, @@gtid_slave_pos",
+    ] {
+        router.query_drop(sql).await.unwrap();
+    }
+    for sql in [
+        "DELETE FROM quorate.epoch",
+        "SELECT * FROM mysql.user",
+        "CREATE DATABASE app",
+    ] {
+        assert!(router.query_drop(sql).await.is_err(), "{sql}");
+    }
+    let mut admin = node.admin().await;
+    admin
+        .query_drop("REVOKE BINLOG MONITOR ON *.* FROM quorate_router@localhost")
+        .await
+        .unwrap();
+    assert_eq!(
+        codes(&mut node, Role::Primary)
+            .await
+            .iter()
+            .filter(|code| code.starts_with("account."))
+            .collect::<Vec<_>>(),
+        ["account.router_privileges"]
+    );
+    admin.query_drop("DROP USER quorate_router@localhost").await.unwrap();
+    let findings = examine(node.session(), Role::Replica, &secrets(), LIMIT).await.unwrap();
+    let found = findings.iter().find(|it| it.code == "account.router_missing").unwrap();
+    // The remedy, taken at its word.
+    for sql in found.remedy.trim_start_matches("on the primary: ").split("; ") {
+        let sql = match sql.split_once(" IDENTIFIED BY ") {
+            Some((create, _)) => format!("{create} IDENTIFIED BY 'router-secret'"),
+            None => sql.to_owned(),
+        };
+        admin.query_drop(sql).await.unwrap();
+    }
+    let found = codes(&mut node, Role::Replica).await;
+    assert!(!found.iter().any(|code| code.starts_with("account.")), "{found:?}");
+}

@@ -31,6 +31,7 @@ pub(crate) fn secrets() -> Secrets {
         password("admin-secret"),
         password("app-secret"),
     )
+    .with_router(password("router-secret"))
 }
 
 pub(crate) fn identity(node: &str, server_id: u32) -> Identity {

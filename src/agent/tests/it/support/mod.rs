@@ -33,7 +33,7 @@ pub(crate) fn template() -> &'static Template {
     static TEMPLATE: OnceLock<Template> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
         // Kept for the next run; it appears by a rename, so it is never half made.
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent-template");
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent-template-2");
         let secrets = dir.join("secrets");
         write_secrets(&secrets);
         let datadir = dir.join("data");
@@ -67,7 +67,7 @@ pub(crate) fn template() -> &'static Template {
 
 pub(crate) fn write_secrets(dir: &Path) {
     std::fs::create_dir_all(dir).unwrap();
-    for account in ["agent", "replication", "admin", "app"] {
+    for account in ["agent", "replication", "admin", "app", "router"] {
         std::fs::write(dir.join(account), format!("{account}-secret\n")).unwrap();
     }
 }

@@ -85,9 +85,13 @@ impl Account {
         (self.user.is_empty() || self.user == user) && self.pattern.matches(origin)
     }
 
-    /// In this order the server looks for the first that fits: by host, and named users before anonymous ones.
+    /// In this order the server looks for the first that fits: by host, and named users before anonymous ones. Measured on
+    /// 10.11.19; `the_most_specific_account_wins` has the cases.
     pub(crate) fn order(&self) -> impl Ord + use<> {
-        (Reverse(self.pattern.rank()), self.user.is_empty())
+        (
+            Reverse((self.pattern.rank(), self.host.to_lowercase())),
+            self.user.is_empty(),
+        )
     }
 }
 
