@@ -17,10 +17,10 @@ QUORATE := $(CARGO_TARGET_DIR)/release/quorate
 ONCE ?=
 ARGS ?=
 
-.PHONY: help setup demo test verify bench fix clean
+.PHONY: help setup demo test verify bench bench-router fix clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: compiler, MariaDB 10.11 and mariabackup
 	@scripts/setup.sh
@@ -42,6 +42,11 @@ bench: setup ## Measure write gaps and overheads on real servers; table, and JSO
 	@$(CARGO) build --locked --release --package quorate
 	@$(CARGO) run --locked --release --package quorate-chaos --bin bench -- $(ARGS)
 	@$(CARGO) bench --locked --package quorate-raft --bench failover -- --json "$(CARGO_TARGET_DIR)/bench/raft.json"
+
+bench-router: ## Measure the router beside HAProxy and beside nothing; table, and JSON in target/bench (ARGS=...)
+	@scripts/setup.sh --bench
+	@$(CARGO) build --locked --release --package quorate
+	@$(CARGO) run --locked --release --package quorate-chaos --bin bench-router -- $(ARGS)
 
 fix: ## Mend what a machine can: formatting, simple lints, generated reference pages
 	@$(CARGO) fmt --all

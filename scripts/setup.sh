@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh          for `make demo`: compiler, MariaDB
 #   scripts/setup.sh --dev    for `make test` as well: rustfmt and clippy
+#   scripts/setup.sh --bench  for `make bench-router` as well: sysbench and HAProxy
 #
 # Safe to run again: with everything in place it changes nothing and needs no privilege.
 set -euo pipefail
@@ -42,10 +43,13 @@ rust_tools() {
 }
 
 # Names of the Debian packages that are missing.
-missing_packages() {
+missing_packages() { # missing_packages [--bench]
   have cc || printf 'gcc libc6-dev\n'
   { have mariadbd && have mariadb && have mariadb-install-db; } || printf 'mariadb-server\n'
   { have mariadb-backup || have mariabackup; } || printf 'mariadb-backup\n'
+  [ "${1:-}" = --bench ] || return 0
+  have sysbench || printf 'sysbench\n'
+  have haproxy || printf 'haproxy\n'
 }
 
 install() {
@@ -94,7 +98,7 @@ main() {
   local packages
   rust
   [ "${1:-}" != --dev ] || rust_tools
-  packages=$(missing_packages | tr '\n' ' ')
+  packages=$(missing_packages "${1:-}" | tr '\n' ' ')
   # shellcheck disable=SC2086 # one word per package
   [ -z "$packages" ] || install $packages
   mariadb_version

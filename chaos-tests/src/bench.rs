@@ -5,6 +5,7 @@ mod faults;
 mod floor;
 mod idle;
 mod report;
+pub mod router;
 mod supervisors;
 
 pub use door::door_overhead;

@@ -20,6 +20,15 @@ pub enum Unit {
     /// MiB.
     #[serde(rename = "MiB")]
     Mebibytes,
+    /// KiB.
+    #[serde(rename = "KiB")]
+    Kibibytes,
+    /// MiB in a second.
+    #[serde(rename = "MiB/s")]
+    MebibytesPerSecond,
+    /// One figure divided by another.
+    #[serde(rename = "ratio")]
+    Ratio,
     /// Percent of one core.
     #[serde(rename = "% of a core")]
     PercentOfCore,
@@ -34,6 +43,9 @@ impl fmt::Display for Unit {
             Self::Milliseconds => "ms",
             Self::Microseconds => "µs",
             Self::Mebibytes => "MiB",
+            Self::Kibibytes => "KiB",
+            Self::MebibytesPerSecond => "MiB/s",
+            Self::Ratio => "ratio",
             Self::PercentOfCore => "% core",
             Self::Count => "",
         })
@@ -59,6 +71,9 @@ pub struct Figure {
     pub max: f64,
     /// Targets: the statistic that they bind, and the most it may be.
     pub targets: Vec<(&'static str, f64)>,
+    /// Targets: the statistic that they bind, and the least it may be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub floors: Vec<(&'static str, f64)>,
 }
 
 impl Figure {
@@ -75,7 +90,15 @@ impl Figure {
             p99: rank(&samples, 99)?,
             max: *samples.last()?,
             targets: targets.to_vec(),
+            floors: Vec::new(),
         })
+    }
+
+    /// With a target from below.
+    #[must_use]
+    pub fn at_least(mut self, statistic: &'static str, least: f64) -> Self {
+        self.floors.push((statistic, least));
+        self
     }
 
     /// Summarises durations in milliseconds.
@@ -97,9 +120,27 @@ impl Figure {
     /// Whether every target holds.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.targets
+        let below = |(statistic, most): &(&str, f64)| self.value(statistic) <= *most;
+        let above = |(statistic, least): &(&str, f64)| self.value(statistic) >= *least;
+        self.targets.iter().all(below) && self.floors.iter().all(above)
+    }
+
+    /// Targets and verdict, for people.
+    fn verdict(&self) -> String {
+        let most = self
+            .targets
             .iter()
-            .all(|(statistic, most)| self.value(statistic) <= *most)
+            .map(|(statistic, most)| format!("{statistic} ≤ {most}"));
+        let least = self
+            .floors
+            .iter()
+            .map(|(statistic, least)| format!("{statistic} ≥ {least}"));
+        let all: Vec<String> = most.chain(least).collect();
+        match (all.is_empty(), self.holds()) {
+            (true, _) => String::new(),
+            (false, true) => format!("{}: met", all.join(", ")),
+            (false, false) => format!("{}: MISSED", all.join(", ")),
+        }
     }
 }
 
@@ -172,22 +213,19 @@ impl fmt::Display for Report {
             "figure", "n", "min", "p50", "p99", "max", "unit"
         )?;
         for figure in &self.figures {
-            write!(
+            let digits = if figure.unit == Unit::Ratio { 3 } else { 1 };
+            writeln!(
                 f,
-                "{:<52} {:>4} {:>9.1} {:>9.1} {:>9.1} {:>9.1}  {:<6} ",
-                figure.name, figure.n, figure.min, figure.p50, figure.p99, figure.max, figure.unit
+                "{:<52} {:>4} {:>9.digits$} {:>9.digits$} {:>9.digits$} {:>9.digits$}  {:<6} {}",
+                figure.name,
+                figure.n,
+                figure.min,
+                figure.p50,
+                figure.p99,
+                figure.max,
+                figure.unit,
+                figure.verdict()
             )?;
-            let targets: Vec<String> = figure
-                .targets
-                .iter()
-                .map(|(statistic, most)| format!("{statistic} ≤ {most}"))
-                .collect();
-            let verdict = match (figure.targets.is_empty(), figure.holds()) {
-                (true, _) => "",
-                (false, true) => ": met",
-                (false, false) => ": MISSED",
-            };
-            writeln!(f, "{}{verdict}", targets.join(", "))?;
         }
         Ok(())
     }
@@ -203,6 +241,9 @@ mod tests {
         let figure = Figure::of("x", Unit::Count, samples, &[("p50", 15.0), ("p99", 29.0)]).unwrap();
         assert_eq!((figure.p50, figure.p99, figure.max), (15.0, 30.0, 30.0));
         assert!(!figure.holds(), "p99 is 30 and the target 29");
+        assert!(figure.verdict().ends_with("MISSED"));
+        let rate = Figure::of("y", Unit::Ratio, vec![0.95], &[]).unwrap();
+        assert!(rate.clone().at_least("p50", 0.9).holds() && !rate.at_least("p50", 1.0).holds());
         assert!(Figure::of("x", Unit::Count, vec![], &[]).is_none());
     }
 }

@@ -1,0 +1,130 @@
+//! `make bench-router`: what the router costs beside HAProxy and beside nothing, as one table and as JSON.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum};
+use quorate_chaos::bench::Report;
+use quorate_chaos::bench::router::{self, Load, Mode, PathName, Plan, Stage};
+use quorate_chaos::lab::Lab;
+
+/// Measures every path to a server in the same rounds, on real servers.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Measure only these.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Compare only these paths.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = PathName::ALL)]
+    paths: Vec<PathName>,
+    /// What sysbench does; the first load is run with prepared statements too.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Load::ALL)]
+    loads: Vec<Load>,
+    /// Connections at a time.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    connections: Vec<usize>,
+    /// Rounds.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long sysbench runs on one path in one round.
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// The binary under test; default: `quorate` beside this program.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// Where the JSON goes; default: `bench/router.json` in the target folder.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Added median of the smallest statements.
+    Latency,
+    /// sysbench: CPU per query, throughput.
+    Sysbench,
+    /// A result of 1 GiB.
+    Bulk,
+    /// Ten thousand idle sessions.
+    Idle,
+    /// Failovers under 64 connections.
+    Failover,
+}
+
+impl Arguments {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    fn plan(&self) -> Plan {
+        let mut loads: Vec<(Load, Mode)> = self.loads.iter().map(|load| (*load, Mode::Text)).collect();
+        if let Some(first) = self.loads.first() {
+            loads.insert(1, (*first, Mode::Prepared));
+        }
+        Plan {
+            loads,
+            connections: self.connections.clone(),
+            rounds: self.rounds,
+            seconds: self.seconds,
+        }
+    }
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let own = std::env::current_exe()?;
+    let folder = own.parent().context("this program has no folder")?;
+    let binary = arguments.binary.clone().unwrap_or_else(|| folder.join("quorate"));
+    let default_json = folder.parent().unwrap_or(folder).join("bench/router.json");
+    let json = arguments.json.clone().unwrap_or(default_json);
+
+    let mut report = Report::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(measure(&arguments, &binary, &mut report))?;
+    report.write_json(&json)?;
+    say(&format!("{report}\nwritten to {}", json.display()));
+    Ok(if report.holds() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> Result<()> {
+    say("booting the lab …");
+    let lab = Lab::up(binary)?;
+    let stage = Stage::set(&lab, &arguments.paths).await?;
+    if arguments.wants(Part::Latency) {
+        say("asking the smallest statements …");
+        let figures = router::added_latency(&stage, &arguments.connections, arguments.rounds)?;
+        report.figures.extend(figures);
+    }
+    if arguments.wants(Part::Sysbench) {
+        say("running sysbench; mean latency and CPU per query of each path:");
+        let figures = router::cpu_per_query(&stage, &arguments.plan(), say)?;
+        report.figures.extend(figures);
+    }
+    if arguments.wants(Part::Bulk) {
+        say("fetching a gibibyte …");
+        report.figures.extend(router::bulk_rate(&stage, arguments.rounds)?);
+    }
+    if arguments.wants(Part::Idle) {
+        say("opening ten thousand sessions …");
+        report.figures.extend(router::idle_sessions(&stage, say)?);
+    }
+    if arguments.wants(Part::Failover) {
+        say("killing the primary under load …");
+        let figures = router::failovers(&stage, arguments.rounds, say).await?;
+        report.figures.extend(figures);
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a program for people at a terminal")]
+fn say(text: &str) {
+    println!("{text}");
+}
