@@ -18,4 +18,8 @@ pub(crate) mod resolve;
 pub(crate) mod transaction;
 pub(crate) mod verdict;
 
+mod binlog;
+mod desk;
+mod dump;
+mod shape;
 mod words;

@@ -6,24 +6,27 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::desk::{Pending, round};
 use super::verdict::{Question, Verdict};
 
-/// Questions that may wait; more wait at the sender.
+/// Questions of one scan; more wait at their senders.
 const QUESTIONS_MAX: usize = 1024;
+/// Between two looks at a binlog that has no verdict yet.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Where the binlog is.
 pub(crate) trait Primary: Send + Sync + 'static {
-    /// A connection after its login.
+    /// A connection after its login, which has agreed on `DEPRECATE_EOF` and on no multi-statements.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin;
 
     /// A fresh connection of the service account to the open primary of the present epoch.
     fn dial(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// The highest sequence number that is known to be on the primary *and* a replica: acknowledged to any session, or
-    /// applied by any replica.
+    /// The highest sequence number that a replica is known to have applied: what is at or below it is durable.
     fn replicated(&self) -> u64;
 }
 
@@ -69,10 +72,43 @@ impl Resolver {
     }
 }
 
-async fn serve<P: Primary>(_primary: P, _limits: Limits, mut asked: mpsc::Receiver<Asked>) {
-    while let Some(Asked { question: _, answer }) = asked.recv().await {
-        let _withdrawn = answer.send(Verdict::Unprovable {
-            why: "binlogs are not read yet".to_owned(),
-        });
+/// Rounds until nobody waits; then sleeps until somebody does.
+async fn serve<P: Primary>(primary: P, limits: Limits, mut asked: mpsc::Receiver<Asked>) {
+    let mut pending: Vec<Pending> = Vec::new();
+    let pend = |Asked { question, answer }| Pending {
+        question,
+        answer,
+        until: Instant::now() + limits.patience,
+        why: "there was no time to read the binlog".to_owned(),
+    };
+    loop {
+        if pending.is_empty() {
+            let Some(first) = asked.recv().await else {
+                return;
+            };
+            pending.push(pend(first));
+        }
+        while pending.len() < QUESTIONS_MAX
+            && let Ok(next) = asked.try_recv()
+        {
+            pending.push(pend(next));
+        }
+        pending.retain(|pending| !pending.answer.is_closed());
+        if let Err(why) = timeout(limits.patience, round(&primary, limits, &mut pending))
+            .await
+            .unwrap_or_else(|_| Err("reading the binlog took too long".to_owned()))
+        {
+            for pending in &mut pending {
+                pending.why.clone_from(&why);
+            }
+        }
+        let now = Instant::now();
+        for late in pending.extract_if(.., |pending| pending.until <= now) {
+            let why = late.why;
+            let _withdrawn = late.answer.send(Verdict::Unprovable { why });
+        }
+        if !pending.is_empty() {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }

@@ -4,21 +4,6 @@ use quorate_model::Epoch;
 
 use super::marker::Marker;
 
-/// How the server was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lost {
-    /// Its epoch ended; the binlog of a later epoch's primary is asked.
-    Epoch {
-        /// The present epoch: its first transaction ends the search.
-        now: Epoch,
-    },
-    /// Only the connection broke; the same primary is asked, once it has no such connection any more.
-    Connection {
-        /// The server's id of the lost connection.
-        thread: u64,
-    },
-}
-
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
@@ -42,8 +27,11 @@ pub(crate) struct Question {
     pub(crate) after: u64,
     /// What was sent.
     pub(crate) subject: Subject,
-    /// How the server was lost.
-    pub(crate) lost: Lost,
+    /// The epoch in which it was sent.
+    pub(crate) epoch: Epoch,
+    /// The server's id of the connection that it was sent on: as long as the same primary is open, that connection must
+    /// be gone before anything is final.
+    pub(crate) thread: u32,
 }
 
 /// What the binlog says.
