@@ -8,6 +8,7 @@ pub(crate) mod refusal;
 pub(crate) mod relay;
 #[cfg_attr(not(test), expect(dead_code, reason = "wired by the split session"))]
 pub(crate) mod sql;
+#[cfg_attr(not(test), expect(dead_code, reason = "wired by the split session"))]
 pub(crate) mod stats;
 pub(crate) mod tunnel;
 pub(crate) mod wire;

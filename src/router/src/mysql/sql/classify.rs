@@ -116,7 +116,7 @@ const XA: u64 = constant("XA");
 /// Decides by the verb, which the lexer is just behind.
 pub(super) fn statement<'a>(verb: u64, lexer: &mut Lexer<'a>, scan: &mut Scan<'a>) -> Decision<'a> {
     match verb {
-        SELECT | VALUES => read(scan),
+        SELECT | VALUES | HELP | CHECKSUM => read(scan),
         WITH => with(lexer, scan),
         INSERT | UPDATE | DELETE | REPLACE | LOAD => write::change(verb, lexer, scan),
         CALL => write::call(scan),
@@ -143,8 +143,6 @@ pub(super) fn statement<'a>(verb: u64, lexer: &mut Lexer<'a>, scan: &mut Scan<'a
         RESET | PURGE | CHANGE | STOP | SHUTDOWN | BINLOG | CACHE => {
             (Class::Write(WriteKind::Other), "runs the server")
         }
-        HELP => read(scan),
-        CHECKSUM => read(scan),
         DO => {
             scan.facts.add(Facts::MAY_WRITE);
             (Class::ReadPrimary, "DO is for its side effects")

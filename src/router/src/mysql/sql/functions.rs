@@ -47,8 +47,11 @@ const SPECIAL: [(&str, Call); 18] = [
     ("WSREP_SYNC_WAIT_UPTO_GTID", Call::Primary("waits for a position")),
 ];
 
+/// A place in the table: taken by a word, or free.
+type Slot = Option<(&'static str, Call)>;
+
 /// A hash table without buckets: a word's slot or one of the next.
-static TABLE: LazyLock<Box<[Option<(&'static str, Call)>]>> = LazyLock::new(|| {
+static TABLE: LazyLock<Box<[Slot]>> = LazyLock::new(|| {
     let mut slots = vec![None; SLOTS].into_boxed_slice();
     let plain = [list::BUILT_IN, list::NO_CALL]
         .into_iter()

@@ -164,3 +164,7 @@ impl<'a> Hint<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "hint_test.rs"]
+mod tests;

@@ -4,134 +4,16 @@
 //! is code. A comment with a version that 10.11 does not execute makes the whole text *unsure*: its verdict is then the
 //! primary.
 
-use std::borrow::Cow;
-
 mod bytes;
+mod dialect;
+mod literal;
+mod token;
+
+pub(crate) use dialect::{Charset, Dialect};
+pub(crate) use literal::{unquote, unquote_or_same};
+pub(crate) use token::{Kind, Token};
 
 use bytes::{is_digit, is_space, is_word};
-
-/// What the session's variables say about reading a text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Dialect {
-    /// `"x"` is a name, not a string.
-    pub(crate) ansi_quotes: bool,
-    /// A backslash in a string is a backslash.
-    pub(crate) no_backslash_escapes: bool,
-    /// How far bytes above 127 can be trusted.
-    pub(crate) charset: Charset,
-}
-
-/// What bytes above 127 may mean in the client's character set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Charset {
-    /// UTF-8 and the like: such bytes are never space, quote or backslash.
-    #[default]
-    Utf8,
-    /// One byte a character (latin1, …): may be a space outside of quotes.
-    SingleByte,
-    /// The byte after may look like a backslash or a backtick (big5, cp932, gbk, sjis).
-    MultiByte,
-}
-
-impl Dialect {
-    /// Takes a new value of `sql_mode`.
-    #[must_use]
-    pub(crate) fn with_sql_mode(mut self, mode: &[u8]) -> Self {
-        let has = |name: &str| {
-            mode.split(|byte| *byte == b',')
-                .any(|part| super::word::is(part.trim_ascii(), name))
-        };
-        self.ansi_quotes = ["ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "MAXDB", "POSTGRESQL"]
-            .into_iter()
-            .any(has);
-        self.no_backslash_escapes = has("NO_BACKSLASH_ESCAPES");
-        self
-    }
-
-    /// Takes a new value of `character_set_client`.
-    #[must_use]
-    pub(crate) fn with_charset(mut self, name: &[u8]) -> Self {
-        self.charset = if super::word::is_any(name, &["utf8", "utf8mb3", "utf8mb4", "ascii", "binary"]) {
-            Charset::Utf8
-        } else if super::word::is_any(
-            name,
-            &["big5", "cp932", "eucjpms", "euckr", "gb2312", "gbk", "sjis", "ujis"],
-        ) {
-            Charset::MultiByte
-        } else {
-            Charset::SingleByte
-        };
-        self
-    }
-}
-
-/// What a token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A name or keyword without quotes.
-    Word,
-    /// A name in backticks (or double quotes under `ANSI_QUOTES`), quotes included.
-    Quoted,
-    /// A string, quotes and prefix (`N'…'`, `X'…'`, `b'…'`) included.
-    Text,
-    /// A number, `0x…` and `0b…` included.
-    Number,
-    /// `@name`, the sign included.
-    UserVar,
-    /// `@@name`, `@@global.name`, the signs included.
-    SysVar,
-    /// `?`.
-    Param,
-    /// `:=`.
-    Assign,
-    /// `(`.
-    Open,
-    /// `)`.
-    Close,
-    /// `,`.
-    Comma,
-    /// `.`.
-    Dot,
-    /// `;`.
-    Semicolon,
-    /// Any other single byte.
-    Op,
-}
-
-/// One token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Token<'a> {
-    /// What it is.
-    pub(crate) kind: Kind,
-    /// Its bytes as written.
-    pub(crate) text: &'a [u8],
-}
-
-impl<'a> Token<'a> {
-    /// Whether it is this keyword (capitals), without quotes.
-    pub(crate) fn is(&self, keyword: &str) -> bool {
-        self.kind == Kind::Word && super::word::is(self.text, keyword)
-    }
-
-    /// Whether it is this one byte of punctuation.
-    pub(crate) fn is_op(&self, byte: u8) -> bool {
-        self.kind == Kind::Op && self.text == [byte]
-    }
-
-    /// The name it stands for, quotes taken off; none for anything but a name.
-    pub(crate) fn name(&self) -> Option<&'a [u8]> {
-        match self.kind {
-            Kind::Word => Some(self.text),
-            Kind::Quoted => Some(inside(self.text)),
-            _ => None,
-        }
-    }
-}
-
-/// A text without its first and last byte.
-fn inside(text: &[u8]) -> &[u8] {
-    text.get(1..text.len().saturating_sub(1)).unwrap_or_default()
-}
 
 /// The scanner. Also remembers what it went past besides tokens.
 #[derive(Debug, Clone)]
@@ -457,54 +339,6 @@ impl<'a> Iterator for Lexer<'a> {
                 _ => return self.single(byte),
             }
         }
-    }
-}
-
-/// What a string literal (as written, quotes included) says.
-pub(crate) fn unquote(literal: &[u8], dialect: Dialect) -> Cow<'_, [u8]> {
-    let start = literal
-        .iter()
-        .position(|byte| matches!(byte, b'\'' | b'"'))
-        .unwrap_or(0);
-    let Some((quote, body)) = literal.get(start..).and_then(<[u8]>::split_first) else {
-        return Cow::Borrowed(&[]);
-    };
-    let body = body.strip_suffix(&[*quote]).unwrap_or(body);
-    let escapes = !dialect.no_backslash_escapes;
-    if !body.iter().any(|byte| byte == quote || (escapes && *byte == b'\\')) {
-        return Cow::Borrowed(body);
-    }
-    let mut plain = Vec::with_capacity(body.len());
-    let mut bytes = body.iter().copied();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' if escapes => match bytes.next() {
-                Some(b'n') => plain.push(b'\n'),
-                Some(b't') => plain.push(b'\t'),
-                Some(b'r') => plain.push(b'\r'),
-                Some(b'b') => plain.push(8),
-                Some(b'0') => plain.push(0),
-                Some(b'Z') => plain.push(26),
-                Some(pattern @ (b'%' | b'_')) => plain.extend([b'\\', pattern]),
-                Some(other) => plain.push(other),
-                None => plain.push(b'\\'),
-            },
-            _ => {
-                if byte == *quote {
-                    bytes.next();
-                }
-                plain.push(byte);
-            }
-        }
-    }
-    Cow::Owned(plain)
-}
-
-/// [`unquote`] of a literal; anything else as it is.
-pub(crate) fn unquote_or_same(value: &[u8], dialect: Dialect) -> Cow<'_, [u8]> {
-    match value.first() {
-        Some(b'\'' | b'"') => unquote(value, dialect),
-        _ => Cow::Borrowed(value),
     }
 }
 

@@ -10,6 +10,15 @@
 //!
 //! Start at [`classify::classify`]; what it can answer is in [`verdict`].
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
+
 pub(crate) mod classify;
 pub(crate) mod digest;
 mod explain;
@@ -26,3 +35,10 @@ mod transaction;
 pub(crate) mod verdict;
 pub(crate) mod word;
 mod write;
+
+#[cfg(test)]
+#[path = "properties_test.rs"]
+mod properties;
+#[cfg(test)]
+#[path = "speed_test.rs"]
+mod speed;

@@ -8,7 +8,7 @@ use super::verdict::Facts;
 use super::word::{constant, is, key};
 
 /// What the pass found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Scan<'a> {
     /// What the text touches.
     pub(super) facts: Facts,
@@ -36,25 +36,19 @@ pub(super) struct Scan<'a> {
 #[inline]
 pub(super) fn scan(text: &[u8], dialect: Dialect) -> Scan<'_> {
     let mut lexer = Lexer::new(text, dialect);
-    let mut pass = Pass::default();
+    let mut pass = Pass::new();
     for token in lexer.by_ref() {
         pass.push(token);
         if dialect.charset != Charset::Utf8 && token.kind != Kind::Text && !token.text.is_ascii() {
-            pass.unsure = true;
+            pass.found.unsure = true;
         }
     }
-    Scan {
-        facts: pass.facts,
-        primary: pass.primary,
-        last: pass.last,
-        verb: pass.verb,
-        connection_id: pass.connection_id,
-        several: pass.several,
-        unsure: pass.unsure || lexer.unsure || (dialect.charset == Charset::MultiByte && !text.is_ascii()),
-        empty: pass.last1.kind == Kind::Semicolon && !pass.several && pass.verb == 0,
-        hint: lexer.comment.and_then(hint::parse),
-        shape: pass.shaper.finish(),
-    }
+    let mut found = pass.found;
+    found.unsure |= lexer.unsure || (dialect.charset == Charset::MultiByte && !text.is_ascii());
+    found.empty = pass.last1.kind == Kind::Semicolon && !found.several && found.verb == 0;
+    found.hint = lexer.comment.and_then(hint::parse);
+    found.shape = pass.shaper.finish();
+    found
 }
 
 /// A token that has been seen, reduced to what the next ones ask about it.
@@ -73,43 +67,17 @@ const NOTHING: Seen<'static> = Seen {
 
 #[derive(Debug)]
 struct Pass<'a> {
-    facts: Facts,
-    primary: Option<&'static str>,
-    last: Option<&'static str>,
-    verb: u64,
-    connection_id: bool,
+    found: Scan<'a>,
+    /// A semicolon came behind a statement.
     semicolon: bool,
-    several: bool,
-    unsure: bool,
-    depth: u32,
     /// The select that follows the list of a `WITH` has begun.
     main: bool,
+    depth: u32,
     /// The last token, the one before it, the one before that.
     last1: Seen<'a>,
     last2: Seen<'a>,
     last3: Seen<'a>,
     shaper: Shaper<()>,
-}
-
-impl Default for Pass<'_> {
-    fn default() -> Self {
-        Self {
-            facts: Facts::default(),
-            primary: None,
-            last: None,
-            verb: 0,
-            connection_id: false,
-            semicolon: false,
-            several: false,
-            unsure: false,
-            depth: 0,
-            main: false,
-            last1: NOTHING,
-            last2: NOTHING,
-            last3: NOTHING,
-            shaper: Shaper::default(),
-        }
-    }
 }
 
 const DUMPFILE: u64 = constant("DUMPFILE");
@@ -137,6 +105,19 @@ const VALUE: u64 = constant("VALUE");
 const WITH: u64 = constant("WITH");
 
 impl<'a> Pass<'a> {
+    fn new() -> Self {
+        Self {
+            found: Scan::default(),
+            semicolon: false,
+            main: false,
+            depth: 0,
+            last1: NOTHING,
+            last2: NOTHING,
+            last3: NOTHING,
+            shaper: Shaper::default(),
+        }
+    }
+
     #[inline]
     fn push(&mut self, token: Token<'a>) {
         let key = if matches!(token.kind, Kind::Word) {
@@ -146,7 +127,7 @@ impl<'a> Pass<'a> {
         };
         self.shaper.push(&token, key);
         if self.semicolon && token.kind != Kind::Semicolon {
-            self.several = true;
+            self.found.several = true;
         }
         match token.kind {
             Kind::Word => self.word(&token, key),
@@ -157,7 +138,7 @@ impl<'a> Pass<'a> {
             Kind::Close => self.depth = self.depth.saturating_sub(1),
             Kind::UserVar => {
                 let target = self.last1.kind == Kind::Word && self.last1.key == INTO;
-                self.facts.add(if target {
+                self.found.facts.add(if target {
                     Facts::SETS_USER_VARIABLES
                 } else {
                     Facts::READS_USER_VARIABLES
@@ -165,10 +146,10 @@ impl<'a> Pass<'a> {
             }
             Kind::SysVar => self.call(functions::system_variable(token.text.get(2..).unwrap_or_default())),
             Kind::Assign if self.last1.kind == Kind::UserVar => {
-                self.facts.add(Facts::SETS_USER_VARIABLES);
+                self.found.facts.add(Facts::SETS_USER_VARIABLES);
                 self.primary("assigns a user variable");
             }
-            Kind::Semicolon => self.semicolon = self.verb != 0,
+            Kind::Semicolon => self.semicolon = self.found.verb != 0,
             _ => {}
         }
         self.last3 = self.last2;
@@ -182,14 +163,14 @@ impl<'a> Pass<'a> {
 
     #[inline]
     fn word(&mut self, token: &Token<'a>, key: u64) {
-        if self.verb == 0 {
-            self.verb = key;
+        if self.found.verb == 0 {
+            self.found.verb = key;
             return;
         }
         let after = self.last1.key;
         match key {
             SELECT if self.depth == 0 => self.main = true,
-            OUTFILE | DUMPFILE if after == INTO => self.facts.add(Facts::MAY_WRITE),
+            OUTFILE | DUMPFILE if after == INTO => self.found.facts.add(Facts::MAY_WRITE),
             INTO => self.primary("SELECT … INTO"),
             UPDATE if after == FOR => self.primary("SELECT … FOR UPDATE"),
             SHARE if after == FOR => self.primary("SELECT … FOR SHARE"),
@@ -199,10 +180,10 @@ impl<'a> Pass<'a> {
             NEXTVAL if self.last1.kind == Kind::Dot => self.call(Call::Writes("takes a value of a sequence")),
             CURRVAL if self.last1.kind == Kind::Dot => self.primary("the last value of a sequence"),
             PROCEDUR if is(token.text, "PROCEDURE") => self.primary("SELECT … PROCEDURE"),
-            SQL_CALC if is(token.text, "SQL_CALC_FOUND_ROWS") => self.facts.add(Facts::CALCULATES_FOUND_ROWS),
-            TEMPORAR if after == DROP => self.facts.add(Facts::DROPS_TEMPORARY),
-            TEMPORAR if after == CREATE || after == REPLACE => self.facts.add(Facts::CREATES_TEMPORARY),
-            RETURNIN if is(token.text, "RETURNING") => self.facts.add(Facts::RETURNING),
+            SQL_CALC if is(token.text, "SQL_CALC_FOUND_ROWS") => self.found.facts.add(Facts::CALCULATES_FOUND_ROWS),
+            TEMPORAR if after == DROP => self.found.facts.add(Facts::DROPS_TEMPORARY),
+            TEMPORAR if after == CREATE || after == REPLACE => self.found.facts.add(Facts::CREATES_TEMPORARY),
+            RETURNIN if is(token.text, "RETURNING") => self.found.facts.add(Facts::RETURNING),
             _ => {}
         }
     }
@@ -228,7 +209,7 @@ impl<'a> Pass<'a> {
         let word = self.last1.text;
         match self.last2.kind {
             Kind::Word => matches!(self.last2.key, WITH | RECURSIV),
-            Kind::Comma => self.verb == WITH && !self.main && self.depth == 0 && self.last3.kind == Kind::Close,
+            Kind::Comma => self.found.verb == WITH && !self.main && self.depth == 0 && self.last3.kind == Kind::Close,
             Kind::Close => is(word, "AGAINST"),
             Kind::Text => is(word, "COLUMNS"),
             _ => false,
@@ -240,23 +221,23 @@ impl<'a> Pass<'a> {
             Call::Plain => {}
             Call::Primary(why) => self.primary(why),
             Call::Writes(why) => {
-                self.facts.add(Facts::MAY_WRITE);
+                self.found.facts.add(Facts::MAY_WRITE);
                 self.primary(why);
             }
-            Call::Last(why) => self.last = self.last.or(Some(why)),
+            Call::Last(why) => self.found.last = self.found.last.or(Some(why)),
             Call::TakesLock => {
-                self.facts.add(Facts::TAKES_USER_LOCK);
+                self.found.facts.add(Facts::TAKES_USER_LOCK);
                 self.primary("takes a user lock");
             }
             Call::ReleasesLock => {
-                self.facts.add(Facts::RELEASES_USER_LOCK);
+                self.found.facts.add(Facts::RELEASES_USER_LOCK);
                 self.primary("releases a user lock");
             }
-            Call::ConnectionId => self.connection_id = true,
+            Call::ConnectionId => self.found.connection_id = true,
         }
     }
 
     fn primary(&mut self, why: &'static str) {
-        self.primary = self.primary.or(Some(why));
+        self.found.primary = self.found.primary.or(Some(why));
     }
 }

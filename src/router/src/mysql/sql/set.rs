@@ -1,11 +1,13 @@
 //! What a `SET` statement does, part by part.
 
-use super::classify::{Decision, UNKNOWN, statement};
+mod journal;
+mod verdict;
+
+pub(super) use verdict::classify;
+
 use super::hint::Causal;
 use super::lex::{Dialect, Kind, Lexer, Token};
-use super::scan::Scan;
-use super::verdict::{Class, Facts, WriteKind};
-use super::word::{is, key};
+use super::word::is;
 
 /// One part of a `SET`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,10 +99,11 @@ impl<'a> Effects<'a> {
                 (false, false) => Target::NextTransaction,
             });
         }
-        if !global && !session {
-            if let Some(effect) = self.special() {
-                return effect;
-            }
+        if !global
+            && !session
+            && let Some(effect) = self.special()
+        {
+            return effect;
         }
         self.assignment().unwrap_or(Effect {
             target: Target::Unknown,
@@ -184,9 +187,12 @@ impl<'a> Effects<'a> {
             };
         }
         let literal = match target {
-            Target::Names | Target::Charset | Target::Role | Target::Transaction | Target::NextTransaction => {
-                shape != Shape::Expression
-            }
+            Target::Names
+            | Target::Charset
+            | Target::Role
+            | Target::Transaction
+            | Target::NextTransaction
+            | Target::GlobalTransaction => shape != Shape::Expression,
             Target::User(_) => shape == Shape::Constant || is_constant(value),
             _ => shape == Shape::Constant || (shape == Shape::Name && !is_clock(value)),
         };
@@ -266,156 +272,9 @@ fn joined<'a>(first: &'a [u8], last: &'a [u8], text: &'a [u8]) -> &'a [u8] {
         .unwrap_or_default()
 }
 
-impl Effect<'_> {
-    /// Whether a new connection needs it to be like this one.
-    pub(crate) const fn is_session_state(&self) -> bool {
-        matches!(
-            self.target,
-            Target::Variable(_)
-                | Target::User(_)
-                | Target::Names
-                | Target::Charset
-                | Target::Role
-                | Target::Transaction
-        )
-    }
-
-    /// Whether reading the value depends on `sql_mode` or the character set, so that the journal has to keep their order.
-    pub(crate) fn depends_on_dialect(&self) -> bool {
-        self.value.iter().any(|byte| matches!(byte, b'\\' | b'"' | 0x80..))
-    }
-
-    /// One key for everything that a later effect of the same key makes obsolete.
-    pub(crate) fn key(&self) -> String {
-        let named = |prefix: &str, name: &[u8]| {
-            let name = name.trim_ascii().to_ascii_lowercase();
-            format!("{prefix}{}", String::from_utf8_lossy(&name).trim_matches('`'))
-        };
-        match self.target {
-            Target::Variable(name) => named("var:", name),
-            Target::Global(name) => named("global:", name),
-            Target::User(name) => named("user:@", name),
-            Target::Names => "names".to_owned(),
-            Target::Charset => "charset".to_owned(),
-            Target::Role => "role".to_owned(),
-            Target::Transaction => "transaction".to_owned(),
-            Target::NextTransaction => "next-transaction".to_owned(),
-            Target::GlobalTransaction => "global:transaction".to_owned(),
-            Target::Account => "account".to_owned(),
-            Target::CausalReads => "quorate:causal_reads".to_owned(),
-            Target::Token => "quorate:token".to_owned(),
-            Target::Unknown => "unknown".to_owned(),
-        }
-    }
-
-    /// A statement that does this part alone.
-    pub(crate) fn sql(&self) -> Vec<u8> {
-        let parts: [&[u8]; 3] = match &self.target {
-            Target::Variable(name) => [b"SET SESSION ", name, b"="],
-            Target::Global(name) => [b"SET GLOBAL ", name, b"="],
-            Target::User(name) => [b"SET @", name, b"="],
-            Target::Names => [b"SET NAMES ", b"", b""],
-            Target::Charset => [b"SET CHARACTER SET ", b"", b""],
-            Target::Role => [b"SET ROLE ", b"", b""],
-            Target::Transaction => [b"SET SESSION TRANSACTION ", b"", b""],
-            Target::NextTransaction => [b"SET TRANSACTION ", b"", b""],
-            Target::GlobalTransaction => [b"SET GLOBAL TRANSACTION ", b"", b""],
-            Target::CausalReads => [b"SET @quorate_causal_reads=", b"", b""],
-            Target::Token => [b"SET @quorate_token=", b"", b""],
-            Target::Account | Target::Unknown => return Vec::new(),
-        };
-        [parts.as_slice(), &[self.value]].concat().concat()
-    }
-}
-
 /// The causal level that a value of `@quorate_causal_reads` means; `NULL` and `DEFAULT` mean the router's own (none).
 pub(crate) fn causal_value(value: &[u8], dialect: Dialect) -> Option<Causal> {
     Causal::parse(&super::lex::unquote_or_same(value, dialect))
-}
-
-/// Behind `SET`, for the classifier.
-pub(super) fn classify<'a>(lexer: &mut Lexer<'a>, scan: &mut Scan<'a>) -> Decision<'a> {
-    if lexer.eat("STATEMENT") {
-        return for_statement(lexer, scan);
-    }
-    let mut kinds = Kinds::default();
-    let mut reads = false;
-    for effect in effects(lexer.text(), lexer.dialect()) {
-        reads |= Lexer::new(effect.value, lexer.dialect()).any(|token| token.kind == Kind::UserVar);
-        kinds.note(&effect, &mut scan.facts);
-    }
-    if !reads {
-        scan.facts.remove(Facts::READS_USER_VARIABLES);
-    }
-    if kinds.unknown || !(kinds.session || kinds.global || kinds.account || kinds.next) {
-        return UNKNOWN;
-    }
-    if kinds.account {
-        return (Class::SetPassword, "changes an account");
-    }
-    if kinds.global {
-        return (Class::SetGlobal, "sets a global variable: on the primary alone");
-    }
-    if kinds.next {
-        return (Class::SetNextTransaction, "for the next transaction alone");
-    }
-    (Class::Session, "sets session state")
-}
-
-/// What kinds of effect one `SET` has.
-#[derive(Debug, Default)]
-struct Kinds {
-    session: bool,
-    global: bool,
-    account: bool,
-    next: bool,
-    unknown: bool,
-}
-
-impl Kinds {
-    fn note(&mut self, effect: &Effect<'_>, facts: &mut Facts) {
-        match effect.target {
-            Target::Variable(name) if is(name, "AUTOCOMMIT") => {
-                facts.add(Facts::SETS_AUTOCOMMIT);
-                self.session = true;
-            }
-            Target::User(_) | Target::CausalReads | Target::Token => {
-                facts.add(Facts::SETS_USER_VARIABLES);
-                self.session = true;
-            }
-            Target::Variable(_) | Target::Names | Target::Charset | Target::Role | Target::Transaction => {
-                self.session = true;
-            }
-            Target::Global(_) | Target::GlobalTransaction => self.global = true,
-            Target::NextTransaction => self.next = true,
-            Target::Account => self.account = true,
-            Target::Unknown => self.unknown = true,
-        }
-    }
-}
-
-/// `SET STATEMENT … FOR statement`: what the statement is, except that a write's outcome cannot be told any more (its
-/// variables may keep it out of the binlog).
-fn for_statement<'a>(lexer: &mut Lexer<'a>, scan: &mut Scan<'a>) -> Decision<'a> {
-    scan.facts.add(Facts::SET_STATEMENT);
-    if !lexer.any(|token| token.is("FOR")) {
-        return UNKNOWN;
-    }
-    while lexer.peek().is_some_and(|token| token.kind == Kind::Open) {
-        lexer.next();
-    }
-    let Some(verb) = lexer
-        .next()
-        .filter(|token| token.kind == Kind::Word && !token.is("SET"))
-    else {
-        return UNKNOWN;
-    };
-    match statement(key(verb.text), lexer, scan) {
-        (Class::Write(WriteKind::Dml(_) | WriteKind::DmlReturning(_)), _) => {
-            (Class::Write(WriteKind::Other), "changes data under SET STATEMENT")
-        }
-        decision => decision,
-    }
 }
 
 #[cfg(test)]

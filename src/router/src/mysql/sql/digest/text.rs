@@ -48,6 +48,8 @@ impl Sink for Text {
     }
 
     fn put(&mut self, kind: Kind, text: &[u8]) {
+        // `SELECT *`, not `SELECT*`; in `COUNT(*)` and `t.*` nothing asks for a space.
+        let kind = if text == b"*" { Kind::Word } else { kind };
         let spaced = match kind {
             Kind::Word | Kind::Quoted | Kind::Param | Kind::UserVar | Kind::SysVar => self.last != Last::Tight,
             Kind::Open => matches!(self.last, Last::Keyword | Last::Loose),
@@ -74,6 +76,8 @@ impl Sink for Text {
 impl Text {
     /// The text so far.
     pub(super) fn finish(self) -> Box<str> {
-        String::from_utf8_lossy(&self.bytes).into()
+        let mut text = String::from_utf8_lossy(&self.bytes).into_owned();
+        text.truncate(text.floor_char_boundary(TEXT_MAX_BYTES));
+        text.into()
     }
 }
