@@ -123,6 +123,8 @@ pub struct Limits {
     pub dial_timeout_ms: u64,
     /// How long open connections may go on after the router was told to stop.
     pub drain_ms: u64,
+    /// How long clients may go on in this process after another one took over. Then it stops as if it was told to.
+    pub hand_over_ms: u64,
     /// Longest time that a client may take until it is known.
     #[schemars(range(min = 1))]
     pub handshake_ms: u64,
@@ -136,6 +138,7 @@ impl Default for Limits {
             hold_wait_ms: 10_000,
             dial_timeout_ms: 1000,
             drain_ms: 1000,
+            hand_over_ms: 600_000,
             handshake_ms: 10_000,
         }
     }
@@ -157,6 +160,10 @@ impl Limits {
 
     pub(crate) const fn drain(&self) -> Duration {
         Duration::from_millis(self.drain_ms)
+    }
+
+    pub(crate) const fn hand_over(&self) -> Duration {
+        Duration::from_millis(self.hand_over_ms)
     }
 }
 

@@ -35,6 +35,15 @@ pub enum Error {
     /// The system gives no thread.
     #[error("cannot start the threads that carry clients (`threads`); raise the limit of processes or memory")]
     Threads(#[source] io::Error),
+    /// The router that runs already gives nothing away.
+    #[error("cannot take over from the router that runs with `{}` (`state_file`); stop that one and start this one without `--take-over`", path.display())]
+    TakeOver {
+        /// Which state file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The certificates are unusable.
     #[error("cannot use the certificates under `tls`")]
     Tls(#[source] TlsError),

@@ -19,11 +19,13 @@ mod config;
 mod error;
 mod mysql;
 mod parts;
+mod reload;
 mod run;
+mod sockets;
 
 pub use self::config::{
     ClientTls, Config, Limits, Listen, Pooling, ProxyProtocol, ReadPrimary, Reads, ServerSide, ServiceAccount,
 };
 pub use self::core::machine;
 pub use self::error::Error;
-pub use self::run::{Router, run};
+pub use self::run::Router;

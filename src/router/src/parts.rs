@@ -1,7 +1,6 @@
 //! The router, put together; the only place where everything is named.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use quorate_api::clock::Clock;
@@ -9,7 +8,7 @@ use quorate_api::tls::Tls;
 use quorate_model::{Epoch, RouteTable};
 use rand::Rng as _;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,12 +18,14 @@ use crate::core::admin::Admin;
 use crate::core::balance::Balance;
 use crate::core::connections::Connections;
 use crate::core::driver::{Driver, Inputs, write_tables};
+use crate::core::handover::{Predecessor, Successor, lower_of, obey};
 use crate::core::hold::Hold;
-use crate::core::links::{Link, hello};
+use crate::core::links::Links;
 use crate::core::listener::{Listener, Port};
 use crate::core::machine::Machine;
 use crate::core::metrics::Metrics;
 use crate::core::plane::Plane;
+use crate::core::room::Room;
 use crate::core::route::{Route, Routes};
 use crate::core::state_file::StateFile;
 use crate::mysql::door::Visitor;
@@ -32,7 +33,7 @@ use crate::mysql::fleet::monitor::Monitor;
 use crate::mysql::fleet::positions::Fleet;
 use crate::mysql::fleet::registry::Registry;
 use crate::mysql::tunnel::{Tunnel, dials};
-use crate::{Config, certificates};
+use crate::{Config, certificates, reload};
 
 /// Tables not yet taken up; supervisors push few, and the links wait when it is full.
 const TABLES_MAX: usize = 16;
@@ -49,7 +50,13 @@ pub(crate) struct Parts {
     /// Everything but clients, until `stop`.
     tasks: TaskTracker,
     stop: CancellationToken,
-    /// Clients: no new ones from `stopping` on, none at all from `stopped` on.
+    /// Links, disk and accepting, which one process does at a time: until `stop`, or until another one takes over.
+    outward: TaskTracker,
+    yielded: CancellationToken,
+    accepting: CancellationToken,
+    /// To the driver.
+    tables: mpsc::Sender<RouteTable>,
+    /// Clients: they should end from `stopping` on, and there are none at all from `stopped` on.
     clients: TaskTracker,
     stopping: CancellationToken,
     stopped: CancellationToken,
@@ -61,6 +68,18 @@ pub(crate) struct Parts {
     config: Live,
 }
 
+/// What the decisions begin with.
+pub(crate) struct Start {
+    pub(crate) routes: Routes,
+    pub(crate) tables: mpsc::Receiver<RouteTable>,
+    pub(crate) file: StateFile,
+    /// Left by an earlier run.
+    pub(crate) on_disk: Option<RouteTable>,
+    /// Told by the router that was taken over.
+    pub(crate) handed: Option<RouteTable>,
+    pub(crate) predecessor: Option<Predecessor>,
+}
+
 impl Parts {
     /// Everything that is there before the first task, and the side that replaces the route snapshot.
     pub(crate) fn new(
@@ -68,39 +87,45 @@ impl Parts {
         tls: &Tls,
         metrics: Metrics,
         plane: Plane,
-        stopping: CancellationToken,
-    ) -> (Self, Routes) {
+    ) -> (Self, Routes, mpsc::Receiver<RouteTable>) {
+        let (stop, stopping) = (CancellationToken::new(), CancellationToken::new());
+        let (tables, for_driver) = mpsc::channel(TABLES_MAX);
         let routes = Routes::new(Clock.now());
         let connector = TlsConnector::from(tls.client());
+        let live: Live = Arc::new(ArcSwap::from_pointee(config.clone()));
         let parts = Self {
             clock: Clock,
             metrics: Arc::new(metrics),
             connections: Connections::new(),
-            hold: Arc::new(Hold::new(config.limits.hold_max, config.limits.hold_wait())),
+            hold: Arc::new(Hold::new(live.clone())),
             route: routes.subscribe(),
             visitor: Arc::new(Visitor {
                 cluster: config.cluster.clone(),
                 router: config.router.clone(),
                 tls: connector.clone(),
-                patience: config.limits.dial_timeout(),
+                config: live.clone(),
             }),
             connector,
             tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            outward: TaskTracker::new(),
+            yielded: stop.child_token(),
+            stop,
+            accepting: stopping.child_token(),
+            tables,
             clients: TaskTracker::new(),
             stopping,
             stopped: CancellationToken::new(),
             plane: Arc::new(plane),
             fleet: Fleet::new(),
             registry: Registry::new(rand::rng().random_range(1..1 << 30)),
-            config: Arc::new(ArcSwap::from_pointee(config.clone())),
+            config: live,
         };
-        (parts, routes)
+        (parts, routes, for_driver)
     }
 
-    /// The decisions, with an earlier run's table taken up first, the disk and the links.
-    pub(crate) fn start_core(&self, config: &Config, routes: Routes, file: StateFile, table: Option<RouteTable>) {
-        let (tables, from_links) = mpsc::channel(TABLES_MAX);
+    /// The decisions, with what is known already taken up first, the disk and the links.
+    pub(crate) fn start_core(&self, start: Start) {
+        let config = self.config.load();
         let (reports, latest_report) = watch::channel(None);
         let (to_disk, for_disk) = watch::channel(None);
         let (written, on_disk) = watch::channel(Epoch::ZERO);
@@ -109,35 +134,55 @@ impl Parts {
             clock: self.clock,
             connections: self.connections.clone(),
             hold: self.hold.clone(),
-            routes,
+            routes: start.routes,
             metrics: self.metrics.clone(),
             reports,
             to_disk,
         };
-        if let Some(table) = table {
+        if let Some(table) = start.on_disk {
             tracing::info!(epoch = %table.epoch, "following the table on disk until a supervisor sends a newer one");
             driver.restore(table);
         }
+        if let Some(table) = start.handed {
+            tracing::info!(epoch = %table.epoch, "following the table of the router that was taken over");
+            driver.follow(table);
+        }
         let inputs = Inputs {
-            tables: from_links,
-            drained: self.connections.drained(),
+            tables: start.tables,
+            drained: self.drained(start.predecessor),
             on_disk,
         };
         self.tasks.spawn(driver.run(inputs, self.stop.clone()));
-        let writing = write_tables(file, for_disk, written, self.metrics.clone(), self.stop.clone());
-        self.tasks.spawn(writing);
-        for (supervisor, address) in &config.supervisors {
-            let link = Link {
-                supervisor: supervisor.clone(),
-                address: address.clone(),
-                hello: hello(&config.cluster, &config.router),
-                tls: self.connector.clone(),
-                tables: tables.clone(),
-                reports: latest_report.clone(),
-                metrics: self.metrics.clone(),
-            };
-            self.tasks.spawn(link.run(self.stop.clone()));
-        }
+        let writing = write_tables(
+            start.file,
+            for_disk,
+            written,
+            self.metrics.clone(),
+            self.yielded.clone(),
+        );
+        self.outward.spawn(writing);
+        let links = Links {
+            config: self.config.clone(),
+            tls: self.connector.clone(),
+            tables: self.tables.clone(),
+            reports: latest_report,
+            metrics: self.metrics.clone(),
+        };
+        self.outward.spawn(links.run(self.yielded.clone()));
+    }
+
+    /// Below which epoch no connection is left, here and at a router that was taken over.
+    fn drained(&self, predecessor: Option<Predecessor>) -> watch::Receiver<Epoch> {
+        let ours = self.connections.drained();
+        let Some(predecessor) = predecessor else {
+            return ours;
+        };
+        let (lower, both) = watch::channel(Epoch::ZERO);
+        let lowering = lower_of(ours, predecessor.drained(), lower);
+        let leading = predecessor.lead(self.route.clone());
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(lowering));
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(leading));
+        both
     }
 
     /// Health, readiness and metrics.
@@ -147,12 +192,18 @@ impl Parts {
             metrics: self.metrics.clone(),
             clock: self.clock,
         };
-        self.tasks.spawn(admin.run(socket, self.stop.clone()));
+        self.tasks.spawn(admin.run(socket, self.yielded.clone()));
     }
 
     /// Looks after replaced certificates.
     pub(crate) fn start_certificates(&self, tls: Arc<Tls>) {
         self.tasks.spawn(certificates::keep_fresh(tls, self.stop.clone()));
+    }
+
+    /// Takes up changed settings.
+    pub(crate) fn start_reload(&self, changes: watch::Receiver<Config>) {
+        self.tasks
+            .spawn(reload::take_up(self.config.clone(), changes, self.stop.clone()));
     }
 
     /// Watches the servers of every table.
@@ -170,8 +221,8 @@ impl Parts {
     }
 
     /// The listeners for applications.
-    pub(crate) fn start_mysql(&self, config: &Config, sockets: impl Iterator<Item = (Port, TcpListener)>) {
-        let room = Arc::new(Semaphore::new(config.limits.max_connections));
+    pub(crate) fn start_mysql(&self, sockets: impl Iterator<Item = (Port, TcpListener)>) {
+        let room = Arc::new(Room::default());
         let balance = Arc::new(Balance::default());
         for (port, socket) in sockets {
             let tunnel = Arc::new(Tunnel {
@@ -187,23 +238,50 @@ impl Parts {
                 dials: dials(),
                 stopping: self.stopping.clone(),
                 stopped: self.stopped.clone(),
-                max_connections: config.limits.max_connections,
+                config: self.config.clone(),
             });
             let listener = Listener {
                 name: port.name(),
                 socket,
                 room: room.clone(),
+                config: self.config.clone(),
                 plane: self.plane.clone(),
             };
             let serve = move |client, slot| tunnel.clone().serve(client, slot);
             self.tasks
-                .spawn(listener.run(self.clients.clone(), self.stopping.clone(), serve));
+                .spawn(listener.run(self.clients.clone(), self.accepting.clone(), serve));
+        }
+    }
+
+    /// Lets another process take over, and waits until the clients have left for it, for as long as they may, or until
+    /// `shutdown`. Who is here goes on undisturbed.
+    pub(crate) async fn hand_over(&self, successor: Successor, shutdown: &CancellationToken) {
+        self.accepting.cancel();
+        self.yielded.cancel();
+        self.outward.close();
+        self.outward.wait().await;
+        let table = self.route.borrow().table().map(|table| RouteTable::clone(table));
+        let obeying = obey(successor, table, self.tables.clone(), self.connections.drained());
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(obeying));
+        self.clients.close();
+        let patience = self.config.load().limits.hand_over();
+        tracing::info!(
+            clients = self.clients.len(),
+            ?patience,
+            "another process took over; clients may go on here"
+        );
+        tokio::select! {
+            () = self.clients.wait() => {}
+            () = tokio::time::sleep(patience) => {}
+            () = shutdown.cancelled() => {}
         }
     }
 
     /// Lets clients end, then ends them. Supervisors hear of this router until its last client is gone.
-    pub(crate) async fn end(self, drain: Duration) {
+    pub(crate) async fn end(self) {
+        self.stopping.cancel();
         self.clients.close();
+        let drain = self.config.load().limits.drain();
         if tokio::time::timeout(drain, self.clients.wait()).await.is_err() {
             tracing::info!(
                 connections = self.connections.count(),
@@ -213,6 +291,8 @@ impl Parts {
         self.stopped.cancel();
         self.clients.wait().await;
         self.stop.cancel();
+        self.outward.close();
+        self.outward.wait().await;
         self.tasks.close();
         self.tasks.wait().await;
         if let Some(plane) = Arc::into_inner(self.plane) {

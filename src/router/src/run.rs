@@ -1,19 +1,21 @@
 //! A router's life: check, take the addresses, serve, drain.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quorate_api::tls::{PeerName, Role, Tls};
 use quorate_model::RouteTable;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::listener::Port;
+use crate::core::handover::{Claimed, Identity, NotHanded, Offer, Predecessor, Successor, claim};
 use crate::core::metrics::Metrics;
 use crate::core::plane::Plane;
 use crate::core::state_file::StateFile;
-use crate::parts::Parts;
+use crate::parts::{Parts, Start};
+use crate::sockets::Sockets;
 use crate::{Config, Error};
 
 /// A router whose addresses are taken, but which serves nobody yet.
@@ -25,19 +27,10 @@ pub struct Router {
     table: Option<RouteTable>,
     metrics: Metrics,
     plane: Plane,
-    rw: TcpListener,
-    ro: TcpListener,
-    tunnel: Option<TcpListener>,
-    admin: Option<TcpListener>,
-}
-
-/// Runs a router until `shutdown`.
-///
-/// # Errors
-/// If it cannot start; see [`Error`]. Once it has started, nothing ends it but `shutdown`.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
-    Router::bind(config).await?.run(shutdown).await;
-    Ok(())
+    sockets: Sockets,
+    /// What the router that was taken over followed, and itself.
+    handed: Option<RouteTable>,
+    predecessor: Option<Predecessor>,
 }
 
 impl Router {
@@ -46,6 +39,33 @@ impl Router {
     /// # Errors
     /// If configuration, certificates, state file or addresses are unusable.
     pub async fn bind(config: Config) -> Result<Self, Error> {
+        Self::prepare(config, None).await
+    }
+
+    /// As [`Router::bind`], but takes over from the router that runs with this state file, if one does: it gives up its
+    /// addresses and goes on with the clients that it has. To be run at once: nobody accepts clients until then.
+    ///
+    /// # Errors
+    /// As of `bind`, or if the running one does not give anything away; then it goes on as before.
+    pub async fn take_over(config: Config) -> Result<Self, Error> {
+        config.check()?;
+        let path = config.state_file.clone();
+        let failed = |source: NotHanded| Error::TakeOver {
+            path: path.clone(),
+            source: source.into(),
+        };
+        let identity = Identity::new(config.router.clone(), config.cluster.clone());
+        let Some(mut claimed) = claim(&config.state_file, &identity).await.map_err(failed)? else {
+            return Self::bind(config).await;
+        };
+        let mut router = Self::prepare(config, Some(&mut claimed)).await?;
+        let (handed, predecessor) = claimed.take().await.map_err(failed)?;
+        router.handed = handed;
+        router.predecessor = Some(predecessor);
+        Ok(router)
+    }
+
+    async fn prepare(config: Config, claimed: Option<&mut Claimed>) -> Result<Self, Error> {
         config.check()?;
         let tls = Tls::load(&config.tls).map_err(Error::Tls)?;
         let expected = PeerName {
@@ -66,10 +86,7 @@ impl Router {
         })?;
         let (file, table) = StateFile::open(&config.state_file, &config.cluster)?;
         let plane = Plane::start(config.threads).map_err(Error::Threads)?;
-        let rw = listen("rw", config.listen.rw).await?;
-        let ro = listen("ro", config.listen.ro).await?;
-        let tunnel = listen_if("tunnel", config.listen.tunnel).await?;
-        let admin = listen_if("admin", config.listen.admin).await?;
+        let sockets = Sockets::open(&config.listen, claimed).await?;
         Ok(Self {
             config,
             tls,
@@ -77,10 +94,9 @@ impl Router {
             table,
             metrics,
             plane,
-            rw,
-            ro,
-            tunnel,
-            admin,
+            sockets,
+            handed: None,
+            predecessor: None,
         })
     }
 
@@ -89,23 +105,31 @@ impl Router {
     /// # Errors
     /// If the system does not tell.
     pub fn addresses(&self) -> std::io::Result<(SocketAddr, SocketAddr)> {
-        Ok((self.rw.local_addr()?, self.ro.local_addr()?))
+        Ok((self.sockets.rw.local_addr()?, self.sockets.ro.local_addr()?))
     }
 
     /// The address of the connection level, if there is one.
     #[must_use]
     pub fn tunnel_address(&self) -> Option<SocketAddr> {
-        self.tunnel.as_ref().and_then(|tunnel| tunnel.local_addr().ok())
+        self.sockets.tunnel.as_ref().and_then(|tunnel| tunnel.local_addr().ok())
     }
 
     /// Address of `/healthz`, `/readyz` and `/metrics`, if there is one.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().and_then(|admin| admin.local_addr().ok())
+        self.sockets.admin.as_ref().and_then(|admin| admin.local_addr().ok())
     }
 
-    /// Serves until `shutdown`, then lets open connections end for `drain_ms`, and closes what is left.
+    /// Serves until `shutdown`, then lets open connections end for `drain_ms`, and closes what is left. Ends as well when
+    /// another process has taken over and the clients have left.
     pub async fn run(self, shutdown: CancellationToken) {
+        let (_same, changes) = watch::channel(self.config.clone());
+        self.run_changing(changes, shutdown).await;
+    }
+
+    /// As [`Router::run`], taking up changed settings on the way; those that cannot change while it runs are named in the
+    /// log.
+    pub async fn run_changing(self, changes: watch::Receiver<Config>, shutdown: CancellationToken) {
         raise_file_limit();
         let Self {
             config,
@@ -114,38 +138,57 @@ impl Router {
             table,
             metrics,
             plane,
-            rw,
-            ro,
-            tunnel,
-            admin,
+            sockets,
+            handed,
+            predecessor,
         } = self;
-        let (parts, routes) = Parts::new(&config, &tls, metrics, plane, shutdown.clone());
-        parts.start_core(&config, routes, file, table);
-        let sockets = [(Port::Rw, Some(rw)), (Port::Ro, Some(ro)), (Port::Tunnel, tunnel)];
-        let sockets = sockets
-            .into_iter()
-            .filter_map(|(port, socket)| socket.map(|socket| (port, socket)));
+        let offer = open_offer(&config, &sockets);
+        let (ports, admin) = sockets.split();
+        let (parts, routes, tables) = Parts::new(&config, &tls, metrics, plane);
+        parts.start_core(Start {
+            routes,
+            tables,
+            file,
+            on_disk: table,
+            handed,
+            predecessor,
+        });
+        parts.start_reload(changes);
         parts.start_monitor();
-        parts.start_mysql(&config, sockets);
+        parts.start_mysql(ports);
         if let Some(socket) = admin {
             parts.start_admin(socket);
         }
         parts.start_certificates(tls);
-        shutdown.cancelled().await;
-        parts.end(config.limits.drain()).await;
+        let successor = tokio::select! {
+            () = shutdown.cancelled() => None,
+            successor = taken(offer) => Some(successor),
+        };
+        if let Some(successor) = successor {
+            parts.hand_over(successor, &shutdown).await;
+        }
+        parts.end().await;
     }
 }
 
-async fn listen(field: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Error::listen(field, address, source))
+/// Makes it possible to be taken over. Where that cannot be, the router serves all the same.
+fn open_offer(config: &Config, sockets: &Sockets) -> Option<Offer> {
+    let identity = Identity::new(config.router.clone(), config.cluster.clone());
+    let opened = Offer::open(&config.state_file, identity).and_then(|mut offer| {
+        sockets.offer(&mut offer)?;
+        Ok(offer)
+    });
+    opened
+        .inspect_err(|error| {
+            tracing::warn!(%error, "no other process can take over from this one; a shorter path of `state_file` may help");
+        })
+        .ok()
 }
 
-async fn listen_if(field: &'static str, address: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
-    match address {
-        Some(address) => listen(field, address).await.map(Some),
-        None => Ok(None),
+async fn taken(offer: Option<Offer>) -> Successor {
+    match offer {
+        Some(offer) => offer.taken().await,
+        None => pending().await,
     }
 }
 

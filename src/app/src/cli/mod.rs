@@ -11,6 +11,7 @@ mod lab;
 mod pause;
 mod pki;
 mod role;
+mod route;
 mod status;
 mod switchover;
 mod time;
@@ -83,7 +84,7 @@ enum Verb {
     /// Run an agent: the parent and the door of one mariadbd
     Agent(role::RoleOptions),
     /// Run a router: an application's local address
-    Route(role::RoleOptions),
+    Route(route::RouteOptions),
     /// Run all of it on this machine with real servers
     Lab(lab::LabOptions),
     /// Who leads, who replicates, who supervises
@@ -143,7 +144,7 @@ fn dispatch(console: Console, cli: Cli) -> anyhow::Result<Exit> {
     match verb {
         Verb::Supervise(options) => role::supervise(console, &options),
         Verb::Agent(options) => role::agent(console, &options),
-        Verb::Route(options) => role::route(console, &options),
+        Verb::Route(options) => route::route(console, &options),
         Verb::Completions(options) => completions::run(&options, &mut Cli::command()),
         Verb::Gen(options) => generate::run(console, &options, Cli::command()),
         Verb::Pki(options) => pki::run(console, &options),

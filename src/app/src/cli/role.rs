@@ -1,7 +1,7 @@
 //! `supervise`, `agent`, `route`: a configuration, a runtime, the role's `run`.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -42,8 +42,22 @@ pub(super) fn agent(console: Console, options: &RoleOptions) -> anyhow::Result<E
     serve(console, options, "agent", WORKERS, quorate_agent::run)
 }
 
-pub(super) fn route(console: Console, options: &RoleOptions) -> anyhow::Result<Exit> {
-    serve(console, options, "router", DECIDER, quorate_router::run)
+pub(super) fn route_with<F>(
+    console: Console,
+    options: &RoleOptions,
+    run: impl FnOnce(quorate_router::Config, CancellationToken) -> F,
+) -> anyhow::Result<Exit>
+where
+    F: Future<Output = Result<(), quorate_router::Error>>,
+{
+    serve(console, options, "router", DECIDER, run)
+}
+
+impl RoleOptions {
+    /// The configuration file.
+    pub(super) fn config(&self) -> &Path {
+        &self.config
+    }
 }
 
 fn serve<C, E, F, R>(

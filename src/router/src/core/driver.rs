@@ -48,6 +48,11 @@ impl Driver {
         self.handle(Event::Restored(table));
     }
 
+    /// Takes up a table that came in another way than from a supervisor.
+    pub(crate) fn follow(&mut self, table: RouteTable) {
+        self.handle(Event::Table(table));
+    }
+
     /// Runs until `stop`.
     pub(crate) async fn run(mut self, mut inputs: Inputs, stop: CancellationToken) {
         let mut tick = tokio::time::interval(REPORT_EVERY);

@@ -3,53 +3,53 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+use crate::config::Live;
+use crate::core::room::{Room, Slot};
 
 /// The waiting room.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    room: Arc<Semaphore>,
-    max: usize,
-    wait: Duration,
+    room: Arc<Room>,
+    config: Live,
 }
 
 /// A place in the waiting room, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    _place: OwnedSemaphorePermit,
+    _place: Slot,
     since: Instant,
     wait: Duration,
 }
 
 impl Hold {
-    pub(crate) fn new(max: usize, wait: Duration) -> Self {
+    pub(crate) fn new(config: Live) -> Self {
         Self {
-            room: Arc::new(Semaphore::new(max)),
-            max,
-            wait,
+            room: Arc::default(),
+            config,
         }
     }
 
     /// Takes a place; none if all are taken.
     pub(crate) fn enter(&self) -> Option<Ticket> {
-        let place = self.room.clone().try_acquire_owned().ok()?;
+        let config = self.config.load();
+        let place = self.room.enter(config.limits.hold_max)?;
         Some(Ticket {
             _place: place,
             since: Instant::now(),
-            wait: self.wait,
+            wait: config.limits.hold_wait(),
         })
     }
 
     /// Places taken.
     pub(crate) fn held(&self) -> u64 {
-        let held = self.max.saturating_sub(self.room.available_permits());
-        u64::try_from(held).unwrap_or(u64::MAX)
+        u64::try_from(self.room.taken()).unwrap_or(u64::MAX)
     }
 
     /// Places there are.
-    pub(crate) const fn max(&self) -> usize {
-        self.max
+    pub(crate) fn max(&self) -> usize {
+        self.config.load().limits.hold_max
     }
 }
 
@@ -67,11 +67,16 @@ impl Ticket {
 
 #[cfg(test)]
 mod tests {
+    use arc_swap::ArcSwap;
+
     use super::*;
+    use crate::config::{Config, least};
 
     #[test]
     fn the_room_is_bounded_and_places_come_back() {
-        let hold = Hold::new(1, Duration::ZERO);
+        let mut config: Config = serde_json::from_value(least()).unwrap();
+        config.limits.hold_max = 1;
+        let hold = Hold::new(Arc::new(ArcSwap::from_pointee(config)));
         let ticket = hold.enter();
         assert!(ticket.is_some() && hold.enter().is_none());
         assert_eq!(hold.held(), 1);

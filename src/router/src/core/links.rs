@@ -2,6 +2,7 @@
 //!
 //! All links are alike. The router does not know who leads; the order of issue of the tables says which one counts.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::Config;
+use crate::config::Live;
 use crate::core::metrics::Metrics;
 use crate::core::socket;
 
@@ -29,15 +33,27 @@ const GREET_WITHIN: Duration = Duration::from_secs(2);
 /// Unacknowledged reports after which a link is dead. Several reports are under way in that time.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
-/// One supervisor's link.
-pub(crate) struct Link {
-    pub(crate) supervisor: SupervisorId,
-    pub(crate) address: String,
-    pub(crate) hello: Hello,
+/// How often the configured supervisors are compared with those that are linked.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The links to all supervisors that are configured at the moment.
+pub(crate) struct Links {
+    pub(crate) config: Live,
     pub(crate) tls: TlsConnector,
     pub(crate) tables: mpsc::Sender<RouteTable>,
     pub(crate) reports: watch::Receiver<Option<RouterReport>>,
     pub(crate) metrics: Arc<Metrics>,
+}
+
+/// One supervisor's link.
+struct Link {
+    supervisor: SupervisorId,
+    address: String,
+    hello: Hello,
+    tls: TlsConnector,
+    tables: mpsc::Sender<RouteTable>,
+    reports: watch::Receiver<Option<RouterReport>>,
+    metrics: Arc<Metrics>,
 }
 
 /// Why a link ended or did not come about.
@@ -62,7 +78,7 @@ enum Broken {
 }
 
 /// The first frame of a router's link.
-pub(crate) fn hello(cluster: &ClusterId, router: &RouterId) -> Hello {
+fn hello(cluster: &ClusterId, router: &RouterId) -> Hello {
     Hello {
         protocol: PROTOCOL,
         cluster: cluster.clone(),
@@ -70,9 +86,53 @@ pub(crate) fn hello(cluster: &ClusterId, router: &RouterId) -> Hello {
     }
 }
 
+impl Links {
+    /// Keeps them up until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let mut linked: BTreeMap<SupervisorId, (String, CancellationToken)> = BTreeMap::new();
+        while !stop.is_cancelled() {
+            let config = self.config.load_full();
+            linked.retain(|supervisor, (address, end)| {
+                let stays = config.supervisors.get(supervisor) == Some(address);
+                if !stays {
+                    end.cancel();
+                }
+                stays
+            });
+            for (supervisor, address) in &config.supervisors {
+                linked.entry(supervisor.clone()).or_insert_with(|| {
+                    let end = stop.child_token();
+                    let link = self.link(supervisor, address, &config);
+                    tasks.spawn(link.run(end.clone()));
+                    (address.clone(), end)
+                });
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    fn link(&self, supervisor: &SupervisorId, address: &str, config: &Config) -> Link {
+        Link {
+            supervisor: supervisor.clone(),
+            address: address.to_owned(),
+            hello: hello(&config.cluster, &config.router),
+            tls: self.tls.clone(),
+            tables: self.tables.clone(),
+            reports: self.reports.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
 impl Link {
     /// Keeps the link up until `stop`.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    async fn run(mut self, stop: CancellationToken) {
         let mut pause = BACKOFF.0;
         let mut last = String::new();
         loop {

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::Live;
 use crate::core::plane::Plane;
+use crate::core::room::Room;
+pub(crate) use crate::core::room::Slot;
 use crate::core::route::Access;
 
 /// Pause after a failure that concerns the process and not one client.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// A client's place among `max_connections`, given back when dropped.
-pub(crate) type Slot = OwnedSemaphorePermit;
 
 /// What applications connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +53,9 @@ impl Port {
 pub(crate) struct Listener {
     pub(crate) name: &'static str,
     pub(crate) socket: TcpListener,
-    pub(crate) room: Arc<Semaphore>,
+    pub(crate) room: Arc<Room>,
+    /// How many fit into it.
+    pub(crate) config: Live,
     /// Who serves them.
     pub(crate) plane: Arc<Plane>,
 }
@@ -105,7 +106,7 @@ impl Listener {
     ) where
         F: Future<Output = ()> + Send,
     {
-        let slot = self.room.clone().try_acquire_owned().ok();
+        let slot = self.room.enter(self.config.load().limits.max_connections);
         // Fails only for a client that is gone, or for want of memory.
         let (Some(berth), Ok(client)) = (self.plane.berth(), client.into_std()) else {
             return;

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::config::Live;
 use crate::core::metrics::DoorFailure;
 use crate::core::route::Access;
 use crate::core::socket;
@@ -25,7 +26,7 @@ pub(crate) struct Visitor {
     pub(crate) router: RouterId,
     /// One connector for all doors, so that TLS sessions are resumed.
     pub(crate) tls: TlsConnector,
-    pub(crate) patience: Duration,
+    pub(crate) config: Live,
 }
 
 /// Why a door was not passed.
@@ -66,9 +67,10 @@ impl DoorError {
 impl Visitor {
     /// One attempt. After it, the next byte is the server's greeting.
     pub(crate) async fn knock(&self, door: &Endpoint, epoch: Epoch, access: Access) -> Result<DoorStream, DoorError> {
-        timeout(self.patience, self.pass(door, epoch, access))
+        let patience = self.config.load().limits.dial_timeout();
+        timeout(patience, self.pass(door, epoch, access))
             .await
-            .unwrap_or(Err(DoorError::TooSlow(self.patience)))
+            .unwrap_or(Err(DoorError::TooSlow(patience)))
     }
 
     async fn pass(&self, door: &Endpoint, epoch: Epoch, access: Access) -> Result<DoorStream, DoorError> {

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Live;
 use crate::core::balance::{Balance, Share};
 use crate::core::connections::{Connections, Seat};
 use crate::core::hold::{Hold, Ticket};
@@ -53,7 +54,7 @@ pub(crate) struct Tunnel {
     pub(crate) stopping: CancellationToken,
     /// No connections at all.
     pub(crate) stopped: CancellationToken,
-    pub(crate) max_connections: usize,
+    pub(crate) config: Live,
 }
 
 /// A passed door, with everything that counts it.
@@ -239,7 +240,7 @@ impl Tunnel {
             limit: Refused::Full,
             text: format!(
                 "{} connections are open already (`max_connections`)",
-                self.max_connections
+                self.config.load().limits.max_connections
             ),
         }
     }

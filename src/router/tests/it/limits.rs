@@ -84,7 +84,7 @@ async fn those_who_wait_are_told_when_the_router_stops() {
     router.stopped().await;
 }
 
-async fn get(router: &Running, path: &str) -> String {
+pub(crate) async fn get(router: &Running, path: &str) -> String {
     let mut client = connect(router.admin.unwrap()).await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: r1\r\nConnection: close\r\n\r\n");
     client.write_all(request.as_bytes()).await.unwrap();

@@ -5,6 +5,8 @@ mod door;
 mod epochs;
 mod limits;
 mod mariadb;
+mod monitor;
+mod pair;
 mod reads;
 mod start;
 mod supervisor;
