@@ -222,6 +222,7 @@ fn facts_are_found_in_any_kind_of_statement() {
     ));
     assert!(has("SET autocommit=0", Facts::SETS_AUTOCOMMIT));
     assert!(has("SET @@session.autocommit=0", Facts::SETS_AUTOCOMMIT));
+    assert!(has("SET SESSION sql_log_bin=0", Facts::CHANGES_BINLOGGING));
     assert!(has("SELECT f()", Facts::MAY_WRITE));
     assert!(has("SELECT NEXTVAL(s)", Facts::MAY_WRITE));
     assert!(has("SELECT 1 INTO OUTFILE 'x'", Facts::MAY_WRITE));

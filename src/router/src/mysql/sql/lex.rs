@@ -154,43 +154,53 @@ impl<'a> Lexer<'a> {
         self.token(Kind::Word, end)
     }
 
-    /// A number, or a name that starts with a digit.
+    /// A number, or a name that starts with a digit. A number ends where the server ends it, so that the `FOR` of
+    /// `a=1.FOR UPDATE` and of `1e5for update` is a word.
     fn number(&mut self) -> Option<Token<'a>> {
-        let end = self.word_end(0);
-        let run = self.rest.get(..end).unwrap_or_default();
-        let digits = run.iter().position(|byte| !is_digit(*byte)).unwrap_or(end);
-        if digits == end && self.byte(end) == Some(b'.') && self.last != Kind::Dot {
-            let end = self.word_end(end.saturating_add(1));
-            let end = self.exponent(end);
-            return self.token(Kind::Number, end);
+        let digits = self.digits(0);
+        if self.byte(digits) == Some(b'.') && self.last != Kind::Dot {
+            return self.fraction(digits);
         }
-        let kind = match run.get(digits..).unwrap_or_default() {
-            [] => Kind::Number,
-            [b'x', rest @ ..] if run.starts_with(b"0x") && rest.iter().all(u8::is_ascii_hexdigit) => Kind::Number,
-            [b'b', rest @ ..] if run.starts_with(b"0b") && rest.iter().all(|byte| matches!(byte, b'0' | b'1')) => {
+        let exponent = self.exponent(digits);
+        if exponent > digits {
+            return self.token(Kind::Number, exponent);
+        }
+        let end = self.word_end(0);
+        let kind = match self.rest.get(..end).unwrap_or_default() {
+            [b'0', b'x', hex @ ..] if !hex.is_empty() && hex.iter().all(u8::is_ascii_hexdigit) => Kind::Number,
+            [b'0', b'b', bits @ ..] if !bits.is_empty() && bits.iter().all(|bit| matches!(bit, b'0' | b'1')) => {
                 Kind::Number
             }
-            [b'e' | b'E'] => {
-                let longer = self.exponent(end);
-                return self.token(if longer > end { Kind::Number } else { Kind::Word }, longer);
-            }
-            [b'e' | b'E', rest @ ..] if rest.iter().copied().all(is_digit) => Kind::Number,
+            _ if digits == end => Kind::Number,
             _ => Kind::Word,
         };
         self.token(kind, end)
     }
 
-    /// Where the exponent ends that a number up to `end` (its `e` included) goes on with.
+    /// A number whose point is at `point`.
+    fn fraction(&mut self, point: usize) -> Option<Token<'a>> {
+        let end = self.digits(point.saturating_add(1));
+        let end = self.exponent(end);
+        self.token(Kind::Number, end)
+    }
+
+    /// Where the digits end that start at `from`.
+    fn digits(&self, from: usize) -> usize {
+        let tail = self.rest.get(from..).unwrap_or_default();
+        let len = tail.iter().position(|byte| !is_digit(*byte)).unwrap_or(tail.len());
+        from.saturating_add(len)
+    }
+
+    /// Where a number ends whose digits end at `end`: there, or behind an exponent.
     fn exponent(&self, end: usize) -> usize {
-        let last = end.checked_sub(1).and_then(|at| self.byte(at));
-        let sign = end.saturating_add(1);
-        if matches!(last, Some(b'e' | b'E'))
-            && matches!(self.byte(end), Some(b'+' | b'-'))
-            && self.byte(sign).is_some_and(is_digit)
-        {
-            return self.word_end(sign);
+        if !matches!(self.byte(end), Some(b'e' | b'E')) {
+            return end;
         }
-        end
+        let sign = end.saturating_add(1);
+        let signed = matches!(self.byte(sign), Some(b'+' | b'-'));
+        let first = sign.saturating_add(usize::from(signed));
+        let last = self.digits(first);
+        if last > first { last } else { end }
     }
 
     fn variable(&mut self) -> Option<Token<'a>> {
@@ -319,9 +329,7 @@ impl<'a> Iterator for Lexer<'a> {
                 }
                 (b'@', _) => return self.variable(),
                 (b'.', Some(next)) if is_digit(next) && !matches!(self.last, Kind::Word | Kind::Quoted) => {
-                    let end = self.word_end(1);
-                    let end = self.exponent(end);
-                    return self.token(Kind::Number, end);
+                    return self.fraction(0);
                 }
                 (b'#', _) => self.line_comment(1),
                 (b'-', Some(b'-'))

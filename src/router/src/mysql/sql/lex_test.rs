@@ -69,7 +69,11 @@ fn single_tokens() {
 #[test]
 fn sequences() {
     assert_eq!(texts("a.1b+.5-t.5"), ["a", ".", "1b", "+", ".5", "-", "t", ".", "5"]);
-    assert_eq!(texts("1-1e5e"), ["1", "-", "1e5e"]);
+    assert_eq!(texts("1-1e5e"), ["1", "-", "1e5", "e"]);
+    assert_eq!(texts("a=1.FOR update"), ["a", "=", "1.", "FOR", "update"]);
+    assert_eq!(texts(".5FOR"), [".5", "FOR"]);
+    assert_eq!(texts("1e5FOR 1e+5FOR"), ["1e5", "FOR", "1e+5", "FOR"]);
+    assert_eq!(texts("1FOR 1e-FOR"), ["1FOR", "1e", "-", "FOR"]);
     assert_eq!(texts("'a' 'b'x@b"), ["'a'", "'b'", "x", "@b"]);
     assert_eq!(texts("a--1"), ["a", "-", "-", "1"]);
     assert_eq!(texts("a:=b:c"), ["a", ":=", "b", ":", "c"]);

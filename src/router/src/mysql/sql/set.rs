@@ -124,10 +124,9 @@ impl<'a> Effects<'a> {
             return Some(self.value(Target::Charset));
         }
         if self.lexer.eat("ROLE") {
-            return Some(self.everything(Target::Role));
+            return Some(self.value(Target::Role));
         }
-        (self.lexer.eat("PASSWORD") || self.lexer.eat_all(&["DEFAULT", "ROLE"]))
-            .then(|| self.everything(Target::Account))
+        (self.lexer.eat("PASSWORD") || self.lexer.eat_all(&["DEFAULT", "ROLE"])).then(|| self.value(Target::Account))
     }
 
     fn assignment(&mut self) -> Option<Effect<'a>> {
@@ -153,7 +152,7 @@ impl<'a> Effects<'a> {
         (sign.kind == Kind::Assign || sign.is_op(b'=')).then(|| self.value(target))
     }
 
-    /// The rest of the statement, commas included.
+    /// The rest of the statement, commas included: nothing else may follow `TRANSACTION`.
     fn everything(&mut self, target: Target<'a>) -> Effect<'a> {
         let mut effect = self.value(target);
         while self.lexer.peek().is_some_and(|token| token.kind == Kind::Comma) {

@@ -127,6 +127,7 @@ fn several_parts_and_scopes() {
         keys("SET GLOBAL a=1, @@b=2, @@global.c=3"),
         ["global:a", "var:b", "global:c"]
     );
+    assert_eq!(keys("SET ROLE NONE, @a=1"), ["role", "user:@a"]);
     assert_eq!(keys("SET GLOBAL hot.key_buffer_size=1"), ["global:key_buffer_size"]);
     assert_eq!(keys("SET a=1, b"), ["var:a", "unknown"]);
     assert_eq!(keys("SELECT 1"), [""; 0]);

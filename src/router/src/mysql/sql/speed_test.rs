@@ -16,18 +16,23 @@ const STATEMENTS: [&str; 5] = [
     "COMMIT",
 ];
 
-const ROUNDS: u32 = 200_000;
+const ROUNDS: u32 = 10_000;
+const BATCHES: u32 = 50;
 
+/// The best of many short batches: on a busy machine the others measure its neighbours.
 #[test]
 #[ignore = "prints figures; run it in release mode"]
 #[expect(clippy::disallowed_methods, reason = "measures its own duration")]
 fn classifying() {
     for statement in STATEMENTS {
-        let start = Instant::now();
-        for _ in 0..ROUNDS {
-            black_box(classify(black_box(statement.as_bytes()), Dialect::default()));
-        }
-        let each = start.elapsed() / ROUNDS;
-        println!("{:4} ns for {} bytes: {statement}", each.as_nanos(), statement.len());
+        let batch = |_| {
+            let start = Instant::now();
+            for _ in 0..ROUNDS {
+                black_box(classify(black_box(statement.as_bytes()), Dialect::default()));
+            }
+            start.elapsed() / ROUNDS
+        };
+        let best = (0..BATCHES).map(batch).min().unwrap();
+        println!("{:4} ns for {} bytes: {statement}", best.as_nanos(), statement.len());
     }
 }

@@ -221,6 +221,9 @@ impl Facts {
     pub(crate) const RETURNING: Self = Self(1 << 10);
     /// `SET STATEMENT … FOR`: runs under other variables than the session's.
     pub(crate) const SET_STATEMENT: Self = Self(1 << 11);
+    /// `SET` of a session variable that decides what of a statement is in the binlog, and as what (`sql_log_bin`,
+    /// `binlog_annotate_row_events`, `gtid_seq_no`, …): afterwards a missing marker proves nothing.
+    pub(crate) const CHANGES_BINLOGGING: Self = Self(1 << 12);
 
     /// Whether all of `other` are in here.
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -243,7 +246,7 @@ impl Facts {
         self.0 &= !other.0;
     }
 
-    const NAMES: [(Self, &'static str); 12] = [
+    const NAMES: [(Self, &'static str); 13] = [
         (Self::READS_USER_VARIABLES, "reads user variables"),
         (Self::SETS_USER_VARIABLES, "sets user variables"),
         (Self::CREATES_TEMPORARY, "creates a temporary table"),
@@ -256,6 +259,7 @@ impl Facts {
         (Self::OPENS_HANDLER, "opens a handler"),
         (Self::RETURNING, "returns rows of a write"),
         (Self::SET_STATEMENT, "runs under SET STATEMENT"),
+        (Self::CHANGES_BINLOGGING, "changes what is in the binlog"),
     ];
 
     /// The facts in words, for `EXPLAIN ROUTE`.

@@ -5,7 +5,18 @@ use crate::mysql::sql::classify::{Decision, UNKNOWN, statement};
 use crate::mysql::sql::lex::{Kind, Lexer};
 use crate::mysql::sql::scan::Scan;
 use crate::mysql::sql::verdict::{Class, Facts, WriteKind};
-use crate::mysql::sql::word::{is, key};
+use crate::mysql::sql::word::{is, is_any, key};
+
+/// Session variables that decide whether and how a statement is in the binlog.
+const BINLOGGING: [&str; 7] = [
+    "SQL_LOG_BIN",
+    "BINLOG_ANNOTATE_ROW_EVENTS",
+    "BINLOG_FORMAT",
+    "SKIP_REPLICATION",
+    "GTID_DOMAIN_ID",
+    "GTID_SEQ_NO",
+    "SERVER_ID",
+];
 
 /// Behind `SET`, for the classifier.
 pub(in crate::mysql::sql) fn classify<'a>(lexer: &mut Lexer<'a>, scan: &mut Scan<'a>) -> Decision<'a> {
@@ -17,6 +28,7 @@ pub(in crate::mysql::sql) fn classify<'a>(lexer: &mut Lexer<'a>, scan: &mut Scan
     for effect in effects(lexer.text(), lexer.dialect()) {
         reads |= Lexer::new(effect.value, lexer.dialect()).any(|token| token.kind == Kind::UserVar);
         match effect.target {
+            Target::Variable(name) if is_any(name, &BINLOGGING) => scan.facts.add(Facts::CHANGES_BINLOGGING),
             Target::Variable(name) if is(name, "AUTOCOMMIT") => scan.facts.add(Facts::SETS_AUTOCOMMIT),
             Target::User(_) | Target::CausalReads | Target::Token => scan.facts.add(Facts::SETS_USER_VARIABLES),
             _ => {}
