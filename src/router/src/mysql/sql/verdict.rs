@@ -230,12 +230,6 @@ impl Facts {
         self.0 & other.0 == other.0
     }
 
-    /// Both sets.
-    #[must_use]
-    pub(crate) const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
     /// Adds `other`.
     pub(crate) const fn add(&mut self, other: Self) {
         self.0 |= other.0;
