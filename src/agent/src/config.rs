@@ -28,7 +28,8 @@ pub struct Config {
     pub server: Server,
     /// Certificates of this agent.
     pub tls: TlsFiles,
-    /// Folder with the password files `agent`, `replication`, `admin` and `app`, the same on every node.
+    /// Folder with the password files `agent`, `replication`, `admin`, `app` and `router`, the same on every node. Without
+    /// `router`, routers carry connections through `tunnel` only.
     pub secrets_dir: PathBuf,
     /// Health and metrics over plain HTTP; none unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]

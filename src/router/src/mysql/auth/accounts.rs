@@ -197,6 +197,11 @@ impl Keeper {
         sleep_until(begun + READ_EVERY_MIN).await;
     }
 
+    #[cfg(test)]
+    pub(super) fn tell(&self, snapshot: Snapshot) {
+        self.publish(Ok(snapshot), Instant::now(), &mut None);
+    }
+
     fn publish(&self, outcome: Result<Snapshot, Failed>, begun: Instant, told: &mut Option<String>) {
         match outcome {
             Ok(snapshot) => {

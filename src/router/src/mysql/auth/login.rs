@@ -150,6 +150,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     secret: &Secret,
     mut scramble: Scramble,
 ) -> Result<(Vec<u8>, Scramble), LoginError> {
+    let mut unanswerable = None;
     for _ in 0..ROUNDS_MAX {
         let packet = packets.read(PHASE_MAX).await?;
         match packet.first() {
@@ -166,7 +167,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
                 {
                     scramble = *fresh;
                 }
-                let answer = secret.answer(switch.plugin, switch.scramble)?;
+                // An account with several methods is asked for each in turn: a wrong answer leads to the next.
+                let answer = secret.answer(switch.plugin, switch.scramble).unwrap_or_else(|error| {
+                    unanswerable = Some(error);
+                    Zeroizing::new(vec![0; ed25519::ANSWER_LEN])
+                });
                 packets.write(&answer).await?;
             }
             _ => return Err(LoginError::Unexpected("neither OK, ERR nor a request to switch")),

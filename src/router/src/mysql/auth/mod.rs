@@ -38,3 +38,6 @@ pub(crate) mod server_error;
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod switch;
+
+#[cfg(test)]
+mod tests;
