@@ -2,17 +2,24 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::ClientTls as Files;
+
+/// How often the files are looked at; certificates are replaced days before they end.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// The certificate that clients see; replaced as a whole.
 #[derive(Debug)]
@@ -43,6 +50,29 @@ impl ClientTls {
     pub(crate) fn reload(&self) -> Result<(), ClientTlsError> {
         self.current.store(read(&self.files)?);
         Ok(())
+    }
+
+    /// Looks at the files now and then until `stop`; files that cannot be used leave the present certificate in place.
+    pub(crate) async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
+        let mut failing = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(LOOK_EVERY) => {}
+            }
+            let looked = self.clone();
+            let Ok(read) = spawn_blocking(move || looked.reload()).await else {
+                continue;
+            };
+            match read {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::error!(%error, "the replaced certificate for clients cannot be used; the present one stays");
+                    }
+                }
+            }
+        }
     }
 
     /// For the next client.

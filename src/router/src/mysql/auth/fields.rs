@@ -78,9 +78,9 @@ impl<'a> Fields<'a> {
 pub(crate) fn put_number(packet: &mut Vec<u8>, number: u64) {
     let bytes = number.to_le_bytes();
     let (marker, len) = match number {
-        ..=0xfa => (None, 1),
-        ..=0xffff => (Some(0xfc), 2),
-        ..=0xff_ffff => (Some(0xfd), 3),
+        0..=0xfa => (None, 1),
+        0xfb..=0xffff => (Some(0xfc), 2),
+        0x1_0000..=0xff_ffff => (Some(0xfd), 3),
         _ => (Some(0xfe), 8),
     };
     packet.extend(marker);

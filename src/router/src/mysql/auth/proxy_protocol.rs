@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::fields::Fields;
+use crate::config::ProxyProtocol;
 
 /// What every header of version 2 begins with.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
@@ -105,6 +106,15 @@ fn port(text: &str) -> Option<u16> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
         .then(|| text.parse().ok())?
+}
+
+/// What a server gets before anything else: who the client is, and where it came in. Empty if servers are not told.
+pub(crate) fn announcement(kind: ProxyProtocol, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+    match kind {
+        ProxyProtocol::None => Vec::new(),
+        ProxyProtocol::V1 => line(from, to),
+        ProxyProtocol::V2 => block(from, to),
+    }
 }
 
 /// A header of version 1.

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use quorate_api::link::{self, DoorHello, DoorWelcome};
 use quorate_api::pki::Authority;
 use quorate_api::tls::{Role, Tls};
@@ -14,6 +16,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::{ClientTls, Config};
 use crate::mysql::door::Visitor;
 
 pub(super) struct Door {
@@ -61,7 +64,7 @@ impl Door {
             cluster: "lab".into(),
             router: "r1".into(),
             tls: TlsConnector::from(tls.client()),
-            patience: std::time::Duration::from_secs(10),
+            config: Arc::new(ArcSwap::from_pointee(settings())),
         }
     }
 
@@ -84,12 +87,12 @@ impl Door {
     }
 
     /// A certificate for clients to see, and its root.
-    pub(super) fn certificate(&self) -> (crate::config::ClientTls, PathBuf) {
+    pub(super) fn certificate(&self) -> (ClientTls, PathBuf) {
         let files = self
             .authority
             .issue(Role::Router, "front", &["127.0.0.1".into()])
             .unwrap();
-        let tls = crate::config::ClientTls {
+        let tls = ClientTls {
             cert: files.cert,
             key: files.key,
             ca: None,
@@ -101,6 +104,19 @@ impl Door {
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
+}
+
+/// As good as any; only the time for a dial matters.
+fn settings() -> Config {
+    let settings = serde_json::json!({
+        "router": "r1",
+        "cluster": "lab",
+        "supervisors": {"s1": "127.0.0.1:9"},
+        "tls": {"ca": "", "cert": "", "key": ""},
+        "state_file": "",
+        "limits": {"dial_timeout_ms": 10_000},
+    });
+    serde_json::from_value(settings).unwrap()
 }
 
 impl Drop for Door {

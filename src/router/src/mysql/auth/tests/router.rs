@@ -16,13 +16,14 @@ use super::server::Server;
 use crate::config::ProxyProtocol;
 use crate::core::route::{Access, Routes};
 use crate::mysql::auth::accounts::{Source, accounts};
+use crate::mysql::auth::flags;
 use crate::mysql::auth::front::Front;
 use crate::mysql::auth::greet::{GreetError, Greeted, Peer, greet};
 use crate::mysql::auth::login::{LoginError, login};
 use crate::mysql::auth::packet::Packets;
 use crate::mysql::auth::pattern::Origin;
+use crate::mysql::auth::proxy_protocol::announcement;
 use crate::mysql::auth::service::ServiceLogin;
-use crate::mysql::auth::{flags, proxy_protocol};
 
 /// Everything that a server of 10.11 offers but TLS and compression, so that bytes can be copied.
 pub(super) const OFFERED: u64 = 0x1d_81bf_f7fe & !(flags::SSL | flags::COMPRESS);
@@ -87,11 +88,7 @@ impl Router {
                     };
                     let mut server = visitor.knock(&door, Epoch(1), Access::Write).await.unwrap();
                     let there = SocketAddr::from(([127, 0, 0, 1], 3306));
-                    let header = match proxy {
-                        ProxyProtocol::None => Vec::new(),
-                        ProxyProtocol::V1 => proxy_protocol::line((AFAR, 4567).into(), there),
-                        ProxyProtocol::V2 => proxy_protocol::block((AFAR, 4567).into(), there),
-                    };
+                    let header = announcement(proxy, (AFAR, 4567).into(), there);
                     server.write_all(&header).await.unwrap();
                     server.flush().await.unwrap();
                     let verdict = login(&mut server, &greeted.login, greeted.login.capabilities).await;
