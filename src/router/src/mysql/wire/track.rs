@@ -171,7 +171,8 @@ impl<'a> Entries<'a> {
                 return self.variable();
             }
             SCHEMA => Entry::Schema(fields.string()?),
-            STATE_CHANGE => Entry::StateChange(fields.string()? == b"1"),
+            // The one kind whose data is not a string in a string.
+            STATE_CHANGE => Entry::StateChange(data == b"1"),
             CHARACTERISTICS => Entry::Characteristics(fields.string()?),
             TRANSACTION_STATE => match fields.string()?.try_into() {
                 Ok(state) => Entry::Transaction(state),

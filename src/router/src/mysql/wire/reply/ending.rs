@@ -3,7 +3,7 @@
 use super::super::capabilities::Track;
 use super::super::ok::{EOF, EofPacket, ErrPacket, OkPacket, Status};
 use super::super::packet::{Malformed, put_lenenc, put_string};
-use super::super::track::{Entries, Entry};
+use super::super::track::Entry;
 use super::run::Run;
 use super::{Change, End, Reply, State};
 
@@ -26,14 +26,16 @@ impl Reply {
                 warnings: ok.warnings,
                 status: self.visible(ok.status),
             };
+            put_tracked(&ok, self.dialect.track, &mut self.outcome.carried);
             run.replace(length, sequence.wrapping_add(self.shift), |_, out| {
                 out.extend_from_slice(&eof.payload())
             });
             self.taken(sequence);
-        } else if self.must_hide(&ok) {
-            let track = self.dialect.track;
-            run.replace(length, sequence.wrapping_add(self.shift), |payload, out| {
-                rewrite(payload, track, out)
+        } else if self.must_rewrite(&ok) {
+            let (track, carried) = (self.dialect.track, std::mem::take(&mut self.outcome.carried));
+            let sequence_there = sequence.wrapping_add(self.shift);
+            run.replace(length, sequence_there, |payload, out| {
+                rewrite(payload, track, &carried, out)
             });
             self.taken(sequence);
         } else {
@@ -95,7 +97,10 @@ impl Reply {
         self.sequence = Some(sequence.wrapping_add(1));
     }
 
-    fn must_hide(&self, ok: &OkPacket<'_>) -> bool {
+    fn must_rewrite(&self, ok: &OkPacket<'_>) -> bool {
+        if !self.outcome.carried.is_empty() {
+            return true;
+        }
         if !ok.status.any(Status::STATE_CHANGED) {
             return false;
         }
@@ -141,33 +146,47 @@ impl Reply {
     }
 }
 
-/// An OK packet with only the session tracking that the client is to see. `payload` was parsed before.
-fn rewrite(payload: &[u8], track: Track, out: &mut Vec<u8>) {
+/// Entries of an OK that the client is to see.
+fn seen<'a>(ok: &OkPacket<'a>) -> impl Iterator<Item = Entry<'a>> {
+    ok.entries().flatten().filter(Entry::is_default)
+}
+
+/// Appends the session tracking that the client is to see.
+fn put_tracked(ok: &OkPacket<'_>, track: Track, out: &mut Vec<u8>) {
+    match track {
+        Track::Nothing => {}
+        Track::Default => seen(ok).for_each(|entry| entry.put_default(out)),
+        Track::Everything => out.extend_from_slice(ok.tracked),
+    }
+}
+
+/// An OK packet with only the session tracking that the client is to see, after what was carried from an EOF, which has
+/// no room for it. `payload` was parsed before.
+fn rewrite(payload: &[u8], track: Track, carried: &[u8], out: &mut Vec<u8>) {
     let Ok(ok) = OkPacket::parse(payload, true) else { return };
-    let entries = || {
-        let entries = if track == Track::Default {
-            ok.entries()
-        } else {
-            Entries::new(&[])
-        };
-        entries.flatten().filter(Entry::is_default)
+    let own = match track {
+        Track::Nothing => 0,
+        Track::Default => seen(&ok).fold(0_u64, |sum, entry| sum.saturating_add(entry.default_bytes())),
+        Track::Everything => ok.tracked.len() as u64,
     };
-    let kept = entries().fold(0_u64, |sum, entry| sum.saturating_add(entry.default_bytes()));
+    let tracked = own.saturating_add(carried.len() as u64);
+    let status = ok.status.without(Status::STATE_CHANGED);
+    let status = if tracked > 0 {
+        status.with(Status::STATE_CHANGED)
+    } else {
+        status
+    };
     out.extend(payload.first());
     put_lenenc(out, ok.affected_rows);
     put_lenenc(out, ok.last_insert_id);
-    let status = if kept > 0 {
-        ok.status
-    } else {
-        ok.status.without(Status::STATE_CHANGED)
-    };
     out.extend_from_slice(&status.0.to_le_bytes());
     out.extend_from_slice(&ok.warnings.to_le_bytes());
-    if kept > 0 || !ok.info.is_empty() {
+    if tracked > 0 || !ok.info.is_empty() {
         put_string(out, ok.info);
     }
-    if kept > 0 {
-        put_lenenc(out, kept);
-        entries().for_each(|entry| entry.put_default(out));
+    if tracked > 0 {
+        put_lenenc(out, tracked);
+        out.extend_from_slice(carried);
+        put_tracked(&ok, track, out);
     }
 }

@@ -37,6 +37,9 @@ impl Reply {
         };
         let mut fields = Fields(payload);
         let count = u16::try_from(fields.lenenc()?).map_err(|_| Malformed("more columns than a table can have"))?;
+        if count == 0 {
+            return Err(Malformed("a result set without columns"));
+        }
         let follow = !self.dialect.cache_metadata || fields.is_empty() || fields.u8()? != 0;
         if !fields.is_empty() {
             return Err(Malformed("a column count goes on after its end"));

@@ -15,18 +15,30 @@
 //!
 //! Sequence ids: each packet made for the client shifts those that follow; they are patched in the chunk's headers.
 
+mod body;
 mod ending;
 mod head;
 mod outcome;
 mod run;
+
+#[cfg(test)]
+mod allocation_test;
+#[cfg(test)]
+mod capture_test;
+#[cfg(test)]
+mod cases_test;
+#[cfg(test)]
+mod model_test;
+#[cfg(test)]
+mod reference_test;
 
 use self::run::Run;
 use super::capabilities::{Dialect, Track};
 use super::checksum::Checksum;
 use super::command::ReplyShape;
 use super::forward::Forward;
-use super::ok::{EOF, ERR, EofPacket, Status};
-use super::packet::{HEADER_BYTES, Malformed, PACKET_MAX, narrow, shift_sequence};
+use super::ok::Status;
+use super::packet::{Malformed, PACKET_MAX, narrow};
 
 pub(crate) use self::outcome::{Change, End, First, Outcome, Prepared};
 
@@ -168,6 +180,12 @@ impl Reply {
         self
     }
 
+    /// Goes on telling the client what the reply before could not ([`Outcome::carried`]).
+    pub(crate) fn carrying(mut self, carried: Vec<u8>) -> Self {
+        self.outcome.carried = carried;
+        self
+    }
+
     /// What is known so far.
     pub(crate) const fn outcome(&self) -> &Outcome {
         &self.outcome
@@ -185,7 +203,7 @@ impl Reply {
 
     /// Whether the client got any of it: then it cannot be asked of another server.
     pub(crate) const fn is_begun(&self) -> bool {
-        self.sequence.is_some()
+        self.outcome.bytes > 0
     }
 
     /// To be added to the sequence ids of a file's packets on their way to the server.
@@ -317,121 +335,5 @@ impl Reply {
         self.sequence = Some(sequence.wrapping_add(1));
         self.left = length;
         self.continued = length == PACKET_MAX;
-    }
-
-    /// The loop that most packets go through: passes up to `max` small and plain packets, of which at most the last is
-    /// not whole. Returns how many.
-    fn plain(&mut self, run: &mut Run<'_>, max: u64) -> u64 {
-        let mut count = 0_u64;
-        while count < max {
-            let Some(&[a, b, c, sequence, first]) = run.chunk.get(run.at..).and_then(<[u8]>::first_chunk) else {
-                break;
-            };
-            let length = u32::from_le_bytes([a, b, c, 0]);
-            let odd = first >= EOF || length == PACKET_MAX || length == 0;
-            if odd || self.sequence.is_some_and(|expected| expected != sequence) {
-                break;
-            }
-            shift_sequence(run.chunk, run.at, self.shift);
-            let body = run.at.saturating_add(HEADER_BYTES);
-            let end = body.saturating_add(length as usize);
-            run.at = end.min(run.chunk.len());
-            if let Some(checksum) = &mut self.checksum {
-                checksum.write(&length.to_le_bytes());
-                checksum.write(run.chunk.get(body..run.at).unwrap_or_default());
-            }
-            self.sequence = Some(sequence.wrapping_add(1));
-            self.left = narrow(end.saturating_sub(run.at));
-            count = count.saturating_add(1);
-            if self.left > 0 {
-                break;
-            }
-        }
-        count
-    }
-
-    fn columns(&mut self, run: &mut Run<'_>, left: u32) -> Result<bool, Malformed> {
-        let passed = self.plain(run, u64::from(left));
-        let left = left.saturating_sub(u32::try_from(passed).unwrap_or(left));
-        self.state = if left > 0 {
-            State::Columns { left }
-        } else {
-            self.after_columns()
-        };
-        if passed > 0 {
-            return Ok(true);
-        }
-        let (Some((length, sequence)), Some(first)) = (run.header(), run.first()) else {
-            return Ok(false);
-        };
-        if first == ERR && length < PACKET_MAX {
-            return self.error(run, length, sequence);
-        }
-        self.begin(run, length, sequence);
-        let left = left.saturating_sub(1);
-        self.state = if left > 0 {
-            State::Columns { left }
-        } else {
-            self.after_columns()
-        };
-        Ok(true)
-    }
-
-    const fn after_columns(&self) -> State {
-        if self.dialect.deprecate_eof {
-            State::Rows
-        } else {
-            State::BeforeRows
-        }
-    }
-
-    fn rows(&mut self, run: &mut Run<'_>) -> Result<bool, Malformed> {
-        if self.swallow && self.outcome.rows == 0 && !self.first_value(run)? {
-            return Ok(false);
-        }
-        let passed = self.plain(run, u64::MAX);
-        self.outcome.rows = self.outcome.rows.saturating_add(passed);
-        if passed > 0 {
-            return Ok(true);
-        }
-        let (Some((length, sequence)), Some(first)) = (run.header(), run.first()) else {
-            return Ok(false);
-        };
-        match first {
-            EOF if length < PACKET_MAX => self.ok(run, length, sequence),
-            ERR => self.error(run, length, sequence),
-            _ => {
-                self.begin(run, length, sequence);
-                self.outcome.rows = self.outcome.rows.saturating_add(1);
-                Ok(true)
-            }
-        }
-    }
-
-    /// Before the first row for a client that awaits an EOF there. A cursor has none: there, the packet at hand is the
-    /// one EOF.
-    fn before_rows(&mut self, run: &mut Run<'_>, length: u32, sequence: u8) -> Result<bool, Malformed> {
-        let Some(first) = run.first() else { return Ok(false) };
-        if first == EOF && length < PACKET_MAX {
-            let Some(status) = self.peek_status(run, length)? else {
-                return Ok(false);
-            };
-            if status.any(Status::CURSOR_EXISTS) {
-                return self.ok(run, length, sequence);
-            }
-        }
-        self.make_eof(run);
-        self.state = State::Rows;
-        Ok(true)
-    }
-
-    /// An EOF for a client that awaits one.
-    fn make_eof(&mut self, run: &mut Run<'_>) {
-        if self.dialect.deprecate_eof {
-            return;
-        }
-        let status = self.visible(self.status);
-        run.insert(self.next_sequence(), &EofPacket { warnings: 0, status }.payload());
-        self.shift = self.shift.wrapping_add(1);
     }
 }

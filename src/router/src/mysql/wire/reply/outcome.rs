@@ -18,7 +18,7 @@ pub(crate) struct Outcome {
     pub(crate) warnings: u16,
     /// Results (OKs and result sets that ended well).
     pub(crate) results: u32,
-    /// Rows of all result sets.
+    /// Rows of all result sets, or definitions of a COM_FIELD_LIST.
     pub(crate) rows: u64,
     /// Bytes that the server sent, headers included.
     pub(crate) bytes: u64,
@@ -30,6 +30,9 @@ pub(crate) struct Outcome {
     pub(crate) state_changed: bool,
     /// Variables (without `last_gtid`) and databases that were set.
     pub(crate) changes: Vec<Change>,
+    /// Session tracking that a client without DEPRECATE_EOF is still to be told, with its next OK: to be given to the next
+    /// reply ([`super::Reply::carrying`]). Nearly always empty.
+    pub(crate) carried: Vec<u8>,
     /// What a prepare made.
     pub(crate) prepared: Option<Prepared>,
     /// First column of the first text row; only of swallowed replies.

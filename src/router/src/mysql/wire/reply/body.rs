@@ -1,0 +1,124 @@
+//! Definitions and rows: what most bytes of a reply are.
+
+use super::super::ok::{EOF, ERR, EofPacket, Status};
+use super::super::packet::{HEADER_BYTES, Malformed, PACKET_MAX, narrow, shift_sequence};
+use super::run::Run;
+use super::{Reply, State};
+
+impl Reply {
+    /// The loop that most packets go through: passes up to `max` small and plain packets, of which at most the last is
+    /// not whole. Returns how many.
+    fn plain(&mut self, run: &mut Run<'_>, max: u64) -> u64 {
+        let mut count = 0_u64;
+        while count < max {
+            let Some(&[a, b, c, sequence, first]) = run.chunk.get(run.at..).and_then(<[u8]>::first_chunk) else {
+                break;
+            };
+            let length = u32::from_le_bytes([a, b, c, 0]);
+            let odd = first >= EOF || length == PACKET_MAX || length == 0;
+            if odd || self.sequence.is_some_and(|expected| expected != sequence) {
+                break;
+            }
+            shift_sequence(run.chunk, run.at, self.shift);
+            let body = run.at.saturating_add(HEADER_BYTES);
+            let end = body.saturating_add(length as usize);
+            run.at = end.min(run.chunk.len());
+            if let Some(checksum) = &mut self.checksum {
+                checksum.write(&length.to_le_bytes());
+                checksum.write(run.chunk.get(body..run.at).unwrap_or_default());
+            }
+            self.sequence = Some(sequence.wrapping_add(1));
+            self.left = narrow(end.saturating_sub(run.at));
+            count = count.saturating_add(1);
+            if self.left > 0 {
+                break;
+            }
+        }
+        count
+    }
+
+    pub(super) fn columns(&mut self, run: &mut Run<'_>, left: u32) -> Result<bool, Malformed> {
+        let passed = self.plain(run, u64::from(left));
+        let left = left.saturating_sub(u32::try_from(passed).unwrap_or(left));
+        self.state = if left > 0 {
+            State::Columns { left }
+        } else {
+            self.after_columns()
+        };
+        if passed > 0 {
+            return Ok(true);
+        }
+        let (Some((length, sequence)), Some(first)) = (run.header(), run.first()) else {
+            return Ok(false);
+        };
+        if first == ERR && length < PACKET_MAX {
+            return self.error(run, length, sequence);
+        }
+        self.begin(run, length, sequence);
+        let left = left.saturating_sub(1);
+        self.state = if left > 0 {
+            State::Columns { left }
+        } else {
+            self.after_columns()
+        };
+        Ok(true)
+    }
+
+    pub(super) const fn after_columns(&self) -> State {
+        if self.dialect.deprecate_eof {
+            State::Rows
+        } else {
+            State::BeforeRows
+        }
+    }
+
+    pub(super) fn rows(&mut self, run: &mut Run<'_>) -> Result<bool, Malformed> {
+        if self.swallow && self.outcome.rows == 0 && !self.first_value(run)? {
+            return Ok(false);
+        }
+        let passed = self.plain(run, u64::MAX);
+        self.outcome.rows = self.outcome.rows.saturating_add(passed);
+        if passed > 0 {
+            return Ok(true);
+        }
+        let (Some((length, sequence)), Some(first)) = (run.header(), run.first()) else {
+            return Ok(false);
+        };
+        match first {
+            EOF if length < PACKET_MAX => self.ok(run, length, sequence),
+            ERR => self.error(run, length, sequence),
+            _ => {
+                self.begin(run, length, sequence);
+                self.outcome.rows = self.outcome.rows.saturating_add(1);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Before the first row for a client that awaits an EOF there. A cursor has none: there, the packet at hand is the
+    /// one EOF.
+    pub(super) fn before_rows(&mut self, run: &mut Run<'_>, length: u32, sequence: u8) -> Result<bool, Malformed> {
+        let Some(first) = run.first() else { return Ok(false) };
+        if first == EOF && length < PACKET_MAX {
+            let Some(status) = self.peek_status(run, length)? else {
+                return Ok(false);
+            };
+            if status.any(Status::CURSOR_EXISTS) {
+                return self.ok(run, length, sequence);
+            }
+        }
+        self.make_eof(run);
+        self.state = State::Rows;
+        Ok(true)
+    }
+
+    /// An EOF for a client that awaits one.
+    pub(super) fn make_eof(&mut self, run: &mut Run<'_>) {
+        if self.dialect.deprecate_eof {
+            return;
+        }
+        let status = self.visible(self.status);
+        run.insert(self.next_sequence(), &EofPacket { warnings: 0, status }.payload());
+        self.shift = self.shift.wrapping_add(1);
+    }
+}
