@@ -33,3 +33,8 @@ pub(crate) mod request;
 pub(crate) mod statement;
 pub(crate) mod track;
 pub(crate) mod write;
+
+#[cfg(test)]
+mod track_test;
+#[cfg(test)]
+mod write_test;

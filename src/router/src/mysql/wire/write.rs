@@ -36,17 +36,12 @@ pub(crate) fn put_ok(out: &mut BytesMut, sequence: u8, ok: &OkFields<'_>) {
 /// What ends a result set, or answers the few commands that are answered by an EOF.
 pub(crate) fn put_end(out: &mut BytesMut, dialect: Dialect, sequence: u8, status: Status, warnings: u16) {
     if dialect.deprecate_eof {
-        packet(out, sequence, |out| {
-            ok_payload(
-                out,
-                EOF,
-                &OkFields {
-                    status,
-                    warnings,
-                    ..OkFields::default()
-                },
-            )
-        });
+        let ok = OkFields {
+            status,
+            warnings,
+            ..OkFields::default()
+        };
+        packet(out, sequence, |out| ok_payload(out, EOF, &ok));
     } else {
         put_eof(out, sequence, status, warnings);
     }
@@ -55,7 +50,7 @@ pub(crate) fn put_end(out: &mut BytesMut, dialect: Dialect, sequence: u8, status
 fn put_eof(out: &mut BytesMut, sequence: u8, status: Status, warnings: u16) {
     let status = status.without(Status::STATE_CHANGED);
     packet(out, sequence, |out| {
-        out.extend_from_slice(&EofPacket { warnings, status }.payload())
+        out.extend_from_slice(&EofPacket { warnings, status }.payload());
     });
 }
 

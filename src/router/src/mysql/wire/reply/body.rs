@@ -100,7 +100,7 @@ impl Reply {
     pub(super) fn before_rows(&mut self, run: &mut Run<'_>, length: u32, sequence: u8) -> Result<bool, Malformed> {
         let Some(first) = run.first() else { return Ok(false) };
         if first == EOF && length < PACKET_MAX {
-            let Some(status) = self.peek_status(run, length)? else {
+            let Some(status) = Self::peek_status(run, length)? else {
                 return Ok(false);
             };
             if status.any(Status::CURSOR_EXISTS) {

@@ -180,7 +180,7 @@ fn a_file_is_asked_for_and_counted_past() {
         assert_eq!(outcome.affected_rows, 300);
     }
     let mut reply = Reply::new(ReplyShape::ResultSets, OLD, Status(10));
-    let mut chunk = server.clone();
+    let mut chunk = server;
     let advance = reply.advance(&mut chunk, &mut Forward::new()).unwrap();
     assert_eq!(advance.progress, Progress::SendFile);
     // The client counts one EOF more than the server, so its packets are counted back.

@@ -28,14 +28,14 @@ impl Reply {
             };
             put_tracked(&ok, self.dialect.track, &mut self.outcome.carried);
             run.replace(length, sequence.wrapping_add(self.shift), |_, out| {
-                out.extend_from_slice(&eof.payload())
+                out.extend_from_slice(&eof.payload());
             });
             self.taken(sequence);
         } else if self.must_rewrite(&ok) {
             let (track, carried) = (self.dialect.track, std::mem::take(&mut self.outcome.carried));
             let sequence_there = sequence.wrapping_add(self.shift);
             run.replace(length, sequence_there, |payload, out| {
-                rewrite(payload, track, &carried, out)
+                rewrite(payload, track, &carried, out);
             });
             self.taken(sequence);
         } else {
@@ -71,7 +71,7 @@ impl Reply {
     }
 
     /// Flags of the OK at hand, if it is whole.
-    pub(super) fn peek_status(&self, run: &Run<'_>, length: u32) -> Result<Option<Status>, Malformed> {
+    pub(super) fn peek_status(run: &Run<'_>, length: u32) -> Result<Option<Status>, Malformed> {
         Ok(match Self::whole(run, length)? {
             Some(payload) => Some(OkPacket::parse(payload, true)?.status),
             None => None,

@@ -85,7 +85,7 @@ fn rows() -> impl Strategy<Value = Vec<Part>> {
     let text = vec(proptest::option::of(vec(any::<u8>(), 0..40)), 1..4).prop_map(|values| {
         values
             .iter()
-            .flat_map(|value| value.as_ref().map_or(vec![0xfb], |value| string(value)))
+            .flat_map(|value| value.as_ref().map_or_else(|| vec![0xfb], |value| string(value)))
             .collect::<Vec<_>>()
     });
     let binary = vec(any::<u8>(), 1..60).prop_map(|values| [&[0][..], &values].concat());
