@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::capabilities::{Capabilities, Dialect};
 use super::command::Command;
-use super::command::{Head, ReplyShape, Upstream};
+use super::command::{ReplyShape, Upstream};
 use super::forward::Forward;
 use super::ok::{OkPacket, Status};
 use super::packet::header;

@@ -9,31 +9,29 @@ impl Reply {
     /// The loop that most packets go through: passes up to `max` small and plain packets, of which at most the last is
     /// not whole. Returns how many.
     fn plain(&mut self, run: &mut Run<'_>, max: u64) -> u64 {
-        let mut count = 0_u64;
+        let Some(mut expected) = self.sequence else { return 0 };
+        let (mut at, mut end, mut count) = (run.at, run.at, 0_u64);
         while count < max {
-            let Some(&[a, b, c, sequence, first]) = run.chunk.get(run.at..).and_then(<[u8]>::first_chunk) else {
+            let Some(&[a, b, c, sequence, first]) = run.chunk.get(at..).and_then(<[u8]>::first_chunk) else {
                 break;
             };
             let length = u32::from_le_bytes([a, b, c, 0]);
-            let odd = first >= EOF || length == PACKET_MAX || length == 0;
-            if odd || self.sequence.is_some_and(|expected| expected != sequence) {
+            if first >= EOF || length == PACKET_MAX || length == 0 || sequence != expected {
                 break;
             }
-            shift_sequence(run.chunk, run.at, self.shift);
-            let body = run.at.saturating_add(HEADER_BYTES);
-            let end = body.saturating_add(length as usize);
-            run.at = end.min(run.chunk.len());
+            shift_sequence(run.chunk, at, self.shift);
+            let body = at.saturating_add(HEADER_BYTES);
+            end = body.saturating_add(length as usize);
+            at = end.min(run.chunk.len());
             if let Some(checksum) = &mut self.checksum {
-                checksum.write(&length.to_le_bytes());
-                checksum.write(run.chunk.get(body..run.at).unwrap_or_default());
+                checksum.write(run.chunk.get(body..at).unwrap_or_default());
             }
-            self.sequence = Some(sequence.wrapping_add(1));
-            self.left = narrow(end.saturating_sub(run.at));
+            expected = expected.wrapping_add(1);
             count = count.saturating_add(1);
-            if self.left > 0 {
-                break;
-            }
         }
+        run.at = at;
+        self.sequence = Some(expected);
+        self.left = narrow(end.saturating_sub(at));
         count
     }
 

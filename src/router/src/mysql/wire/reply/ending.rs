@@ -7,7 +7,8 @@ use super::super::track::Entry;
 use super::run::Run;
 use super::{Change, End, Reply, State};
 
-/// Folded into a checksum before what follows, so that no OK looks like a row.
+/// Folded into a checksum, with the number of rows, before what follows: fields tell their own lengths, so what was
+/// summed can be read in one way only.
 const OK_MARK: u64 = 0xffff_ffff_0000_0000;
 const ERR_MARK: u64 = 0xffff_ffff_0000_00ff;
 
@@ -60,6 +61,7 @@ impl Reply {
         }
         if let Some(checksum) = &mut self.checksum {
             checksum.number(ERR_MARK);
+            checksum.number(self.outcome.rows);
             checksum.number(u64::from(error.code));
             checksum.write(&error.sqlstate);
             checksum.number(error.message.len() as u64);
@@ -136,6 +138,7 @@ impl Reply {
         }
         if let Some(checksum) = &mut self.checksum {
             checksum.number(OK_MARK);
+            checksum.number(outcome.rows);
             checksum.number(ok.affected_rows);
             checksum.number(ok.last_insert_id);
             checksum.number(u64::from(ok.warnings));
