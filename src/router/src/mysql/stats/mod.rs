@@ -2,7 +2,7 @@
 //!
 //! Shapes, never values: what a client wrote between quotes is in no table of these.
 //!
-//! Each data thread records into a [`digests::Shard`] of its own, behind a mutex that only a reader of `SHOW QUORATE
+//! Each data thread records into a shard of [`digests::Digests`] of its own, behind a mutex that only a reader of `SHOW QUORATE
 //! DIGESTS` ever contends for; uncontended it costs about 20 ns, less than the atomics of a shared table would. The
 //! shards are merged when somebody looks.
 
