@@ -213,6 +213,8 @@ pub(crate) struct Upstream {
     left: u32,
     /// No packet follows the current one.
     over: bool,
+    /// The last packet was full.
+    full: bool,
     file: bool,
     shift: u8,
     bytes: u64,
@@ -275,7 +277,13 @@ impl Upstream {
             shift_sequence(chunk, at, self.shift);
             at = at.saturating_add(HEADER_BYTES);
             self.left = length;
-            self.over = if self.file { length == 0 } else { length < PACKET_MAX };
+            let continues = std::mem::replace(&mut self.full, length == PACKET_MAX);
+            // An empty packet after a full one completes it; the file ends with an empty packet of its own.
+            self.over = if self.file {
+                length == 0 && !continues
+            } else {
+                length < PACKET_MAX
+            };
         };
         self.bytes = self.bytes.saturating_add(at as u64);
         Taken { bytes: at, end }
@@ -364,5 +372,8 @@ mod tests {
             assert_eq!((out[3], out[37], out[71], out.len()), (9, 10, 11, 72));
             assert_eq!(upstream.last_sequence(), 11);
         }
+        let full = packets(&[PACKET_MAX as usize, 0, 5, 0]);
+        let out = scan(&mut Upstream::file(0), &full, 1 << 20).unwrap();
+        assert_eq!(out.len(), full.len());
     }
 }

@@ -142,9 +142,12 @@ fn only_small_packets_are_held_back() {
     let mut start = packets(1, &[b"\x01", COLUMN, &[b'r'; 5000]]);
     start.truncate(start.len() - 4000);
     assert_eq!(reply.advance(&mut start, &mut forward).unwrap().consumed, start.len());
+    assert!(reply.is_begun() && !reply.is_between_packets());
     forward.clear();
     let mut rest = [&[b'r'; 4000][..], &packets(4, &[END])[..9]].concat();
     assert_eq!(reply.advance(&mut rest, &mut forward).unwrap().consumed, 4000);
+    assert!(reply.is_between_packets());
+    assert_eq!(reply.next_sequence(), 4);
     let long = packets(1, &[&[&[0xff][..], &vec![b'x'; HELD_MAX]].concat()]);
     malformed(ReplyShape::ResultSets, &long[..100]);
 }
@@ -205,6 +208,9 @@ fn shapes_without_status_end_too() {
             .0,
         text
     );
+    let error = packets(1, &[b"\xff\x1e\x04#42S22no"]);
+    let (_, outcome, _) = drive(Reply::new(ReplyShape::Text, OLD, Status::default()), &error, &[1]).unwrap();
+    assert!(matches!(outcome.end, End::Err { code: 1054, .. }));
     let mut stream = Reply::new(ReplyShape::Stream, OLD, Status::default());
     let mut events = packets(1, &[END, END]);
     let advance = stream.advance(&mut events, &mut Forward::new()).unwrap();

@@ -37,7 +37,7 @@ use super::capabilities::{Dialect, Track};
 use super::checksum::Checksum;
 use super::command::ReplyShape;
 use super::forward::Forward;
-use super::ok::Status;
+use super::ok::{ERR, Status};
 use super::packet::{Malformed, PACKET_MAX, narrow};
 
 pub(crate) use self::outcome::{Change, End, First, Outcome, Prepared};
@@ -225,7 +225,16 @@ impl Reply {
         self.sequence.unwrap_or(1).wrapping_add(self.shift)
     }
 
+    /// Whether the client got whole packets only, so that an ERR of the router's own may end the reply
+    /// ([`Self::next_sequence`]). Otherwise only closing the connection tells the client.
+    pub(crate) const fn is_between_packets(&self) -> bool {
+        self.left == 0 && !self.continued
+    }
+
     /// Takes what has come of this reply.
+    ///
+    /// After an error neither the reply nor its connection is of use; what `forward` lists by then is a beginning of what
+    /// the client would have got.
     pub(crate) fn advance(&mut self, chunk: &mut [u8], forward: &mut Forward) -> Result<Advance, Malformed> {
         let mut run = Run::new(chunk, forward, self.swallow);
         while self.step(&mut run)? {}
@@ -280,6 +289,8 @@ impl Reply {
                 Ok(true)
             }
             State::BeforeRows => self.before_rows(run, length, sequence),
+            State::Text if length > 0 && run.first().is_none() => Ok(false),
+            State::Text if run.first() == Some(ERR) => self.error(run, length, sequence),
             State::Text => {
                 self.begin(run, length, sequence);
                 self.state = State::LastPacket;

@@ -227,8 +227,6 @@ fn same(one: &Outcome, other: &Outcome) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
-
     #[test]
     fn cut_anywhere_a_reply_comes_out_the_same_and_as_the_reference_says(
         (dialect, shape, parts) in cases(),
