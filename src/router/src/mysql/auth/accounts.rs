@@ -170,6 +170,11 @@ impl Keeper {
             let begun = Instant::now();
             tokio::select! {
                 () = stop.cancelled() => return,
+                // The server that is being asked may never answer.
+                () = source.next_epoch() => {
+                    connection = None;
+                    continue;
+                }
                 outcome = source.read(&mut connection, self.state.borrow().snapshot.is_none()) => {
                     self.publish(outcome, begun, &mut told);
                 }
@@ -258,6 +263,16 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Source {
+    /// Resolves when another epoch begins.
+    async fn next_epoch(&self) {
+        let mut routes = self.routes.clone();
+        let epoch = routes.borrow().epoch();
+        if routes.wait_for(|route| route.epoch() != epoch).await.is_err() {
+            // The router stops, which the caller sees by itself.
+            std::future::pending::<()>().await;
+        }
+    }
+
     async fn read(&self, connection: &mut Option<Kept>, replicas_too: bool) -> Result<Snapshot, Failed> {
         let route = self.routes.borrow().clone();
         let primary = route.writable().map(|endpoint| (endpoint, Access::Write));

@@ -26,7 +26,10 @@ use crate::mysql::auth::proxy_protocol::announcement;
 use crate::mysql::auth::service::ServiceLogin;
 
 /// Everything that a server of 10.11 offers but TLS and compression, so that bytes can be copied.
-pub(super) const OFFERED: u64 = 0x1d_81bf_f7fe & !(flags::SSL | flags::COMPRESS);
+pub(super) const OFFERED: u64 = 0x1d_81bf_f7fe & !(flags::SSL | COMPRESS);
+
+/// zlib compression.
+const COMPRESS: u64 = 1 << 5;
 
 /// Where a client of the tests claims to be when servers are told.
 pub(super) const AFAR: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 2, 3));
