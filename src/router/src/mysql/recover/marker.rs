@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::shape::Shape;
 use super::words::{Word, Words};
 
 /// Bytes that a marker adds to a statement.
@@ -13,6 +14,31 @@ pub(crate) const MARKED_BYTES_MAX: usize = 0xff_ffff - 1 - MARKER_BYTES;
 /// Names one incarnation of one session: drawn at random when the session begins, never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Marker(u64);
+
+/// The table that a statement names, as far as it must be known to tell its rows from others'. Different tables may
+/// pass for the same one, but not the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Target(Option<u32>);
+
+impl Target {
+    /// Of several tables, of a view, or of none that is known: may be any.
+    pub(crate) const ANY: Self = Self(None);
+
+    /// A table's name without its schema.
+    pub(crate) fn named(name: &[u8]) -> Self {
+        Self(Some(crc32fast::hash(&name.to_ascii_lowercase())))
+    }
+
+    /// The table that a statement changes.
+    pub(crate) fn of(sql: &[u8]) -> Self {
+        Shape::of_table(sql).map_or(Self::ANY, |shape| Self::named(shape.table))
+    }
+
+    /// Whether the two may be the same table.
+    pub(crate) fn may_be(self, other: Self) -> bool {
+        self.0.is_none() || other.0.is_none() || self == other
+    }
+}
 
 /// How a statement shows in the binlog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,11 @@ pub(crate) mod transaction;
 pub(crate) mod verdict;
 
 mod binlog;
+mod control;
 mod desk;
 mod dump;
 mod shape;
 mod words;
+
+#[cfg(test)]
+mod real_test;

@@ -10,7 +10,8 @@ use super::verdict::{Subject, Verdict};
 pub(crate) enum InFlight {
     /// Nothing: the last reply was complete.
     Idle,
-    /// A read, `PREPARE`, `SET` of the session's own state, `SAVEPOINT`, `BEGIN`, ping: doing it again changes nothing.
+    /// A read that calls no stored function, `PREPARE`, `SET` of the session's own state, `SAVEPOINT`, `BEGIN`, ping:
+    /// doing it again changes nothing.
     Harmless,
     /// One statement that writes.
     Write {
@@ -19,9 +20,9 @@ pub(crate) enum InFlight {
         /// Whether the router still has all of it: not once `LOAD DATA LOCAL` has consumed the client's file.
         repeatable: bool,
     },
-    /// `COMMIT`, plain.
+    /// `COMMIT` without `AND CHAIN`.
     Commit,
-    /// `ROLLBACK`, plain.
+    /// `ROLLBACK` of the whole transaction, without `AND CHAIN`.
     Rollback,
     /// `FETCH` from a cursor.
     Fetch,
@@ -312,3 +313,7 @@ fn not_replayed(obstacle: Obstacle) -> Failure {
         why: format!("the primary was lost and the transaction cannot be replayed: {obstacle}"),
     }
 }
+
+#[cfg(test)]
+#[path = "plan_test.rs"]
+mod tests;

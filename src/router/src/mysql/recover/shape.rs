@@ -44,6 +44,14 @@ impl<'a> Shape<'a> {
         if let Some(why) = Words::of(text).find_map(obstacle) {
             return Err(why);
         }
+        Self::of_table(text)
+    }
+
+    /// The same without looking for what spoils the result: the table is sure.
+    ///
+    /// # Errors
+    /// Why even that cannot be told.
+    pub(super) fn of_table(text: &'a [u8]) -> Result<Self, &'static str> {
         let mut words = Words::of(text).peekable();
         let verb = words.next().ok_or(UNCLEAR)?;
         while skip(&mut words, &["LOW_PRIORITY", "HIGH_PRIORITY", "QUICK", "IGNORE"]) {}

@@ -181,3 +181,105 @@ impl fmt::Display for Obstacle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: Completed<'static> = Completed {
+        command: b"\x03SELECT NOW()",
+        reply: Some(7),
+        write: None,
+        begins: false,
+        committed: false,
+        open: true,
+    };
+    const BEGIN: Completed<'static> = Completed {
+        command: b"\x03BEGIN",
+        begins: true,
+        ..READ
+    };
+    const WRITE: Completed<'static> = Completed {
+        command: b"\x03UPDATE t SET v = 1",
+        write: Some(Mark::Rows),
+        ..READ
+    };
+
+    fn log(completed: &[Completed<'_>]) -> TransactionLog {
+        let mut log = TransactionLog::new(TRANSACTION_BYTES);
+        completed.iter().for_each(|done| log.completed(*done));
+        log
+    }
+
+    fn commands(log: &TransactionLog) -> Vec<&[u8]> {
+        log.replay().unwrap().iter().map(|logged| &logged.command[..]).collect()
+    }
+
+    /// Scenario 67: `NOW()`, `RAND()`, `UUID()`, `@@server_id` are told by their results.
+    #[test]
+    fn a_replay_goes_on_only_with_the_same_results() {
+        let log = log(&[BEGIN, READ, WRITE]);
+        assert_eq!(commands(&log), [BEGIN.command, READ.command, WRITE.command]);
+        assert_eq!(log.verify(1, 7), Ok(()));
+        let failure = log.verify(1, 8).unwrap_err();
+        assert_eq!(failure.code(), (1213, "40001"));
+        assert!(failure.to_string().contains("statement 2"), "{failure}");
+        assert!(log.verify(3, 7).is_err());
+    }
+
+    #[test]
+    fn commands_without_a_reply_are_kept_and_not_compared() {
+        let piece = Completed { reply: None, ..READ };
+        let log = log(&[BEGIN, piece]);
+        assert_eq!(log.verify(1, 0), Ok(()));
+    }
+
+    /// Scenario 66: COMMIT, ROLLBACK and what commits by itself leave nothing behind.
+    #[test]
+    fn the_end_of_a_transaction_empties_the_log() {
+        let end = Completed {
+            committed: true,
+            open: false,
+            ..READ
+        };
+        let ended = log(&[BEGIN, WRITE, end]);
+        assert!(ended.is_empty() && !ended.wrote());
+        // BEGIN within a transaction commits it and begins another.
+        let again = Completed {
+            committed: true,
+            ..BEGIN
+        };
+        let second = log(&[BEGIN, WRITE, again]);
+        assert_eq!(commands(&second), [BEGIN.command]);
+        assert!(!second.wrote());
+        // Without BEGIN, while autocommit is off.
+        assert_eq!(commands(&log(&[WRITE])), [WRITE.command]);
+    }
+
+    #[test]
+    fn a_part_that_is_committed_by_itself_forbids_a_replay() {
+        let apart = Completed {
+            committed: true,
+            ..WRITE
+        };
+        assert_eq!(log(&[BEGIN, apart]).replay(), Err(Obstacle::PartCommitted));
+        let mut obstructed = log(&[BEGIN, apart, WRITE]);
+        obstructed.obstruct(Obstacle::Unrepeatable("LOAD DATA LOCAL"));
+        assert_eq!(obstructed.replay(), Err(Obstacle::PartCommitted));
+        assert!(obstructed.wrote() && !obstructed.is_empty());
+    }
+
+    #[test]
+    fn no_more_is_kept_than_allowed() {
+        let mut log = TransactionLog::new(200);
+        log.completed(BEGIN);
+        log.completed(WRITE);
+        assert!(log.replay().is_ok());
+        log.completed(WRITE);
+        assert_eq!(log.replay(), Err(Obstacle::TooLong { bytes_max: 200 }));
+        assert_eq!((log.statements.capacity(), log.bytes), (0, 0));
+        assert!(log.wrote_marked(), "its COMMIT can still be resolved");
+        log.reset();
+        assert!(log.is_empty() && log.bytes_max == 200);
+    }
+}

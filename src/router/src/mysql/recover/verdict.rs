@@ -2,7 +2,7 @@
 
 use quorate_model::Epoch;
 
-use super::marker::Marker;
+use super::marker::{Marker, Target};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub(crate) struct Question {
     pub(crate) after: u64,
     /// What was sent.
     pub(crate) subject: Subject,
+    /// The table that the statement names, [`Target::of`] its text; [`Target::ANY`] for a transaction, or if the text
+    /// is not at hand: then triggers of any table may make it unprovable.
+    pub(crate) target: Target,
     /// The epoch in which it was sent.
     pub(crate) epoch: Epoch,
     /// The server's id of the connection that it was sent on: as long as the same primary is open, that connection must

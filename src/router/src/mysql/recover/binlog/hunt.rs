@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 
 use super::event::{Event, Gtid, Reader};
 use super::tally::Tally;
-use crate::mysql::recover::marker::Marker;
+use crate::mysql::recover::marker::{Marker, Target};
 use crate::mysql::recover::words::Words;
 use crate::mysql::wire::packet::Malformed;
 
 /// The replication domain that everything is in.
 const DOMAIN: u32 = 0;
 /// Doubtful groups that are remembered one by one.
-const DOUBTS_MAX: usize = 256;
+const DOUBTS_MAX: usize = 1024;
+/// Tables of one doubtful group that are remembered.
+const TABLES_MAX: usize = 16;
 
 const UNANNOTATED: &str = "a transaction in the binlog does not carry its statements' texts \
                            (binlog_annotate_row_events, replicate_annotate_row_events and binlog_format=ROW must be on everywhere)";
 const COMPRESSED: &str = "a statement in the binlog is compressed";
+const HIDDEN: &str =
+    "a trigger or a function wrote first, and its text stands in the binlog in place of the statement's";
 const INCIDENT: &str = "the binlog has a hole";
 
 /// What was found of one marker.
@@ -50,13 +54,36 @@ pub(crate) struct Hunt {
     found: BTreeMap<Marker, Found>,
     reader: Reader,
     group: Option<Gtid>,
-    /// Whether the rows that come next have a text.
-    annotated: bool,
+    /// The statement whose rows come next, if it has a text.
+    statement: Option<Statement>,
     current: Option<(Marker, Tally)>,
     /// What the open group has, recorded once it is committed.
     pending: Vec<(Marker, Logged)>,
-    doubts: Vec<(u64, &'static str)>,
+    /// Statements of the open group that may hide another one.
+    covers: Vec<Target>,
+    /// Tables of the open group whose rows have no text.
+    bare: Vec<Target>,
+    /// Whether a marker, anyone's, says whose the open group is.
+    is_signed: bool,
+    doubts: Vec<Doubt>,
     last: u64,
+}
+
+/// A statement's text in front of its rows.
+#[derive(Debug)]
+struct Statement {
+    is_signed: bool,
+    /// The tables that it opened for writing.
+    tables: Vec<Target>,
+}
+
+/// A group that may be anybody's.
+#[derive(Debug)]
+struct Doubt {
+    seq: u64,
+    why: &'static str,
+    /// Only of somebody who has written one of these.
+    tables: Vec<Target>,
 }
 
 impl Hunt {
@@ -67,9 +94,12 @@ impl Hunt {
             found: BTreeMap::new(),
             reader: Reader::default(),
             group: None,
-            annotated: false,
+            statement: None,
             current: None,
             pending: Vec::new(),
+            covers: Vec::new(),
+            bare: Vec::new(),
+            is_signed: false,
             doubts: Vec::new(),
             last: 0,
         }
@@ -83,13 +113,21 @@ impl Hunt {
         match self.reader.read(bytes)? {
             Event::Gtid(gtid) => self.begin(gtid),
             Event::Annotation(text) => {
-                self.annotated = true;
+                let is_signed = Marker::leading(text).is_some();
+                self.is_signed |= is_signed;
+                self.statement = Some(Statement {
+                    is_signed,
+                    tables: Vec::new(),
+                });
                 let marker = self.wanted_in(text);
                 self.current = marker.map(|marker| (marker, Tally::of(text)));
             }
             Event::Table(table) => {
-                if !self.annotated {
-                    self.doubt(UNANNOTATED);
+                let target = Target::named(table.name);
+                match &mut self.statement {
+                    Some(statement) => statement.open(target),
+                    None if self.bare.len() <= TABLES_MAX => self.bare.push(target),
+                    None => {}
                 }
                 if let Some((_, tally)) = &mut self.current {
                     tally.define(&table);
@@ -104,8 +142,8 @@ impl Hunt {
                 }
             }
             Event::Query { text, error } => self.query(text, error),
-            Event::CompressedQuery => self.doubt(COMPRESSED),
-            Event::Incident => self.doubt(INCIDENT),
+            Event::CompressedQuery => self.doubt(COMPRESSED, vec![Target::ANY]),
+            Event::Incident => self.doubt(INCIDENT, vec![Target::ANY]),
             Event::Commit => self.commit(true),
             Event::Other => {}
         }
@@ -122,16 +160,16 @@ impl Hunt {
         self.found.get(&marker)
     }
 
-    /// Why finding nothing above `after` and below `until` would be no proof.
-    pub(crate) fn doubt_between(&self, after: u64, until: u64) -> Option<&'static str> {
-        let within = |seq: u64| after < seq && seq < until;
-        let doubt = self.doubts.iter().find(|(seq, _)| within(*seq));
-        // More than are remembered: the first forgotten one may be anywhere above the last remembered.
-        let forgotten = self
-            .doubts
-            .get(DOUBTS_MAX.saturating_sub(1))
-            .filter(|(seq, _)| *seq < until);
-        doubt.or(forgotten).map(|(_, why)| *why)
+    /// Why finding nothing above `after` and below `until` would be no proof for a statement on this table.
+    pub(crate) fn doubt_between(&self, after: u64, until: u64, target: Target) -> Option<&'static str> {
+        let concerns = |doubt: &&Doubt| {
+            let is_within = after < doubt.seq && doubt.seq < until;
+            is_within && doubt.tables.iter().any(|table| target.may_be(*table))
+        };
+        let doubt = self.doubts.iter().find(concerns);
+        // More than are remembered: the forgotten ones may be anywhere above the last remembered.
+        let last = self.doubts.get(DOUBTS_MAX.saturating_sub(1));
+        doubt.or(last.filter(|last| last.seq < until)).map(|doubt| doubt.why)
     }
 
     fn wanted_in(&self, text: &[u8]) -> Option<Marker> {
@@ -142,15 +180,25 @@ impl Hunt {
 
     /// A group that was not committed before the next one begins never was.
     fn begin(&mut self, gtid: Gtid) {
-        self.annotated = false;
+        self.statement = None;
         self.current = None;
         self.pending.clear();
+        self.covers.clear();
+        self.bare.clear();
+        self.is_signed = false;
         self.group = (gtid.domain == DOMAIN).then_some(gtid);
         self.last = self.group.map_or(self.last, |gtid| gtid.seq);
     }
 
     fn end_statement(&mut self) {
-        self.annotated = false;
+        // Statements of triggers and functions may not touch their caller's tables: whoever hides one has two.
+        if let Some(statement) = self.statement.take()
+            && !statement.is_signed
+            && statement.tables.len() > 1
+            && self.covers.len() <= TABLES_MAX
+        {
+            self.covers.extend(statement.tables);
+        }
         if let Some((marker, tally)) = self.current.take() {
             self.pending.push((marker, Logged::Rows(tally)));
         }
@@ -178,6 +226,19 @@ impl Hunt {
         let Some(gtid) = self.group else {
             return;
         };
+        let covers = std::mem::take(&mut self.covers);
+        let bare = std::mem::take(&mut self.bare);
+        // One group is one session's: a marker in it says whose the rest is.
+        if !self.is_signed {
+            for (why, mut tables) in [(HIDDEN, covers), (UNANNOTATED, bare)] {
+                if tables.len() > TABLES_MAX {
+                    tables = vec![Target::ANY];
+                }
+                if !tables.is_empty() {
+                    self.doubt(why, tables);
+                }
+            }
+        }
         for (marker, logged) in self.pending.drain(..) {
             match self.found.get_mut(&marker) {
                 Some(found) if found.seq == gtid.seq => found.logged = None,
@@ -194,10 +255,19 @@ impl Hunt {
         }
     }
 
-    fn doubt(&mut self, why: &'static str) {
-        let is_new = self.doubts.last().is_none_or(|(seq, _)| *seq != self.last);
-        if is_new && self.group.is_some() && self.doubts.len() < DOUBTS_MAX {
-            self.doubts.push((self.last, why));
+    fn doubt(&mut self, why: &'static str, tables: Vec<Target>) {
+        let seq = self.last;
+        if self.group.is_some() && self.doubts.len() < DOUBTS_MAX {
+            self.doubts.push(Doubt { seq, why, tables });
+        }
+    }
+}
+
+impl Statement {
+    fn open(&mut self, table: Target) {
+        // One more than are remembered, so that they are seen to be too many.
+        if self.tables.len() <= TABLES_MAX {
+            self.tables.push(table);
         }
     }
 }
