@@ -19,7 +19,7 @@ mod fleet;
 
 pub(crate) use self::access::Network;
 pub use self::access::{ClientTls, ProxyProtocol, ServerSide, ServiceAccount};
-pub use self::fleet::{Pooling, ReadPrimary, Reads};
+pub use self::fleet::{CausalLevel, Pooling, ReadPrimary, Reads};
 
 /// The settings as of now: replaced as a whole when they are read again, and looked at wherever one is needed.
 pub(crate) type Live = Arc<ArcSwap<Config>>;
@@ -71,6 +71,13 @@ pub struct Config {
     /// How servers are spoken to.
     #[serde(default)]
     pub server: ServerSide,
+    /// Whether clients are offered `LOAD DATA LOCAL INFILE`; the servers must allow it, too.
+    #[serde(default = "yes")]
+    pub local_infile: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn one() -> usize {
@@ -128,6 +135,8 @@ pub struct Limits {
     /// Longest time that a client may take until it is known.
     #[schemars(range(min = 1))]
     pub handshake_ms: u64,
+    /// Statements that take longer are listed by `SHOW QUORATE SLOW`, without their values.
+    pub slow_statement_ms: u64,
 }
 
 impl Default for Limits {
@@ -140,6 +149,7 @@ impl Default for Limits {
             drain_ms: 1000,
             hand_over_ms: 600_000,
             handshake_ms: 10_000,
+            slow_statement_ms: 1000,
         }
     }
 }
@@ -153,9 +163,12 @@ impl Limits {
         Duration::from_millis(self.dial_timeout_ms)
     }
 
-    #[expect(dead_code, reason = "wired by the split session")]
     pub(crate) const fn handshake(&self) -> Duration {
         Duration::from_millis(self.handshake_ms)
+    }
+
+    pub(crate) const fn slow_statement(&self) -> Duration {
+        Duration::from_millis(self.slow_statement_ms)
     }
 
     pub(crate) const fn drain(&self) -> Duration {

@@ -32,6 +32,8 @@ use crate::mysql::door::Visitor;
 use crate::mysql::fleet::monitor::Monitor;
 use crate::mysql::fleet::positions::Fleet;
 use crate::mysql::fleet::registry::Registry;
+use crate::mysql::split::Split;
+use crate::mysql::split::start::{Around, ClientFiles, start};
 use crate::mysql::tunnel::{Tunnel, dials};
 use crate::{Config, certificates, reload};
 
@@ -221,10 +223,25 @@ impl Parts {
     }
 
     /// The listeners for applications.
-    pub(crate) fn start_mysql(&self, sockets: impl Iterator<Item = (Port, TcpListener)>) {
+    pub(crate) fn start_mysql(&self, files: ClientFiles, sockets: impl Iterator<Item = (Port, TcpListener)>) {
+        let split = self.start_split(files);
         let room = Arc::new(Room::default());
         let balance = Arc::new(Balance::default());
         for (port, socket) in sockets {
+            let listener = Listener {
+                name: port.name(),
+                socket,
+                room: room.clone(),
+                config: self.config.clone(),
+                plane: self.plane.clone(),
+            };
+            let (clients, accepting) = (self.clients.clone(), self.accepting.clone());
+            if let (Port::Rw, Some(split)) = (port, &split) {
+                let split = split.clone();
+                let serve = move |client, slot| split.clone().serve(client, slot);
+                self.tasks.spawn(listener.run(clients, accepting, serve));
+                continue;
+            }
             let tunnel = Arc::new(Tunnel {
                 port,
                 access: port.access(),
@@ -240,16 +257,8 @@ impl Parts {
                 stopped: self.stopped.clone(),
                 config: self.config.clone(),
             });
-            let listener = Listener {
-                name: port.name(),
-                socket,
-                room: room.clone(),
-                config: self.config.clone(),
-                plane: self.plane.clone(),
-            };
             let serve = move |client, slot| tunnel.clone().serve(client, slot);
-            self.tasks
-                .spawn(listener.run(self.clients.clone(), self.accepting.clone(), serve));
+            self.tasks.spawn(listener.run(clients, accepting, serve));
         }
     }
 
@@ -275,6 +284,32 @@ impl Parts {
             () = tokio::time::sleep(patience) => {}
             () = shutdown.cancelled() => {}
         }
+    }
+
+    /// What serves `rw`. Without an account of its own the router cannot log in as its clients: then `rw` is carried
+    /// unread, as `tunnel` is.
+    fn start_split(&self, files: ClientFiles) -> Option<Arc<Split>> {
+        let config = self.config.load_full();
+        let Some(service) = &config.service else {
+            tracing::warn!("`service` is not set: `listen.rw` goes to the primary, connection by connection");
+            return None;
+        };
+        let around = Around {
+            visitor: &self.visitor,
+            routes: &self.route,
+            connections: &self.connections,
+            hold: &self.hold,
+            metrics: &self.metrics,
+            fleet: &self.fleet,
+            registry: &self.registry,
+            config: &self.config,
+            clock: self.clock,
+            tasks: &self.tasks,
+            stop: &self.stop,
+            stopping: &self.stopping,
+            stopped: &self.stopped,
+        };
+        Some(start(&config, service, files, &around))
     }
 
     /// Lets clients end, then ends them. Supervisors hear of this router until its last client is gone.

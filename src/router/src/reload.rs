@@ -59,6 +59,7 @@ fn merged(present: &Config, wanted: Config) -> (Config, Vec<&'static str>) {
         credentials_file,
         client_tls,
         server,
+        local_infile,
     } = wanted;
     let fixed = [
         ("router", router != present.router),
@@ -71,6 +72,7 @@ fn merged(present: &Config, wanted: Config) -> (Config, Vec<&'static str>) {
         ("credentials_file", credentials_file != present.credentials_file),
         ("client_tls", client_tls != present.client_tls),
         ("server", server != present.server),
+        ("local_infile", local_infile != present.local_infile),
     ];
     let next = Config {
         supervisors,

@@ -14,6 +14,7 @@ use crate::core::handover::{Claimed, Identity, NotHanded, Offer, Predecessor, Su
 use crate::core::metrics::Metrics;
 use crate::core::plane::Plane;
 use crate::core::state_file::StateFile;
+use crate::mysql::split::start::ClientFiles;
 use crate::parts::{Parts, Start};
 use crate::sockets::Sockets;
 use crate::{Config, Error};
@@ -23,6 +24,7 @@ use crate::{Config, Error};
 pub struct Router {
     config: Config,
     tls: Arc<Tls>,
+    files: ClientFiles,
     file: StateFile,
     table: Option<RouteTable>,
     metrics: Metrics,
@@ -67,6 +69,7 @@ impl Router {
 
     async fn prepare(config: Config, claimed: Option<&mut Claimed>) -> Result<Self, Error> {
         config.check()?;
+        let files = ClientFiles::load(&config)?;
         let tls = Tls::load(&config.tls).map_err(Error::Tls)?;
         let expected = PeerName {
             role: Role::Router,
@@ -90,6 +93,7 @@ impl Router {
         Ok(Self {
             config,
             tls,
+            files,
             file,
             table,
             metrics,
@@ -134,6 +138,7 @@ impl Router {
         let Self {
             config,
             tls,
+            files,
             file,
             table,
             metrics,
@@ -155,7 +160,7 @@ impl Router {
         });
         parts.start_reload(changes);
         parts.start_monitor();
-        parts.start_mysql(ports);
+        parts.start_mysql(files, ports);
         if let Some(socket) = admin {
             parts.start_admin(socket);
         }

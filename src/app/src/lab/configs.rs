@@ -140,6 +140,7 @@ impl<'a> Configs<'a> {
             credentials_file: None,
             client_tls: None,
             server: quorate_router::ServerSide::default(),
+            local_infile: true,
         })
     }
 

@@ -87,7 +87,6 @@ impl ServiceAccount {
         }
     }
 
-    #[expect(dead_code, reason = "wired by the split session")]
     pub(crate) const fn refresh(&self) -> Duration {
         Duration::from_millis(self.refresh_ms)
     }
@@ -118,7 +117,6 @@ impl Network {
     }
 
     /// Whether an address is in it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "wired by the split session"))]
     pub(crate) fn contains(self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {

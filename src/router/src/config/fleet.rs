@@ -18,6 +18,24 @@ pub struct Reads {
     /// How often each server's position is read.
     #[schemars(range(min = 10, max = 60_000))]
     pub monitor_ms: u64,
+    /// What reads are sure to see unless the session says otherwise (`SET @quorate_causal_reads`).
+    pub causal: CausalLevel,
+    /// Longest wait of a read for a replica to catch up with the session; then it goes to the primary.
+    #[schemars(range(min = 1, max = 60_000))]
+    pub causal_wait_ms: u64,
+}
+
+/// What reads are sure to see.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CausalLevel {
+    /// Whatever a replica has.
+    None,
+    /// Everything that their session was told is committed.
+    #[default]
+    Session,
+    /// Everything that any session of this router was told is committed.
+    Global,
 }
 
 /// Whether the primary takes reads outside of transactions.
@@ -39,6 +57,8 @@ impl Default for Reads {
             max_lag_ms: 1000,
             primary: ReadPrimary::Fallback,
             monitor_ms: 100,
+            causal: CausalLevel::Session,
+            causal_wait_ms: 1000,
         }
     }
 }
@@ -52,6 +72,10 @@ impl Reads {
         Duration::from_millis(self.monitor_ms)
     }
 
+    pub(crate) const fn causal_wait(&self) -> Duration {
+        Duration::from_millis(self.causal_wait_ms)
+    }
+
     /// Field and problem, if there is one.
     pub(crate) fn wrong(&self) -> Option<(&'static str, String)> {
         if !(1..=3_600_000).contains(&self.max_lag_ms) {
@@ -61,6 +85,10 @@ impl Reads {
         if !(10..=60_000).contains(&self.monitor_ms) {
             let problem = format!("is {}; it must be 10 to 60000", self.monitor_ms);
             return Some(("reads.monitor_ms", problem));
+        }
+        if !(1..=60_000).contains(&self.causal_wait_ms) {
+            let problem = format!("is {}; it must be 1 to 60000", self.causal_wait_ms);
+            return Some(("reads.causal_wait_ms", problem));
         }
         None
     }

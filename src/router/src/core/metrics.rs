@@ -10,12 +10,15 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 
 use crate::core::fleet_metrics::{self, FleetMetrics};
 use crate::core::listener::Port;
+use crate::core::session_metrics::{self, SessionMetrics};
 
 const HOLD_BUCKETS_S: [f64; 10] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// Every metric of one router. Handles are made once; nothing is looked up by name while serving.
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
+    /// What becomes of split sessions.
+    pub(crate) sessions: SessionMetrics,
     /// Servers and connections to them.
     pub(crate) fleet: FleetMetrics,
     /// Client connections now.
@@ -83,6 +86,7 @@ impl Metrics {
         with_local_recorder(&recorder, describe);
         Ok(with_local_recorder(&recorder, || Self {
             handle,
+            sessions: SessionMetrics::new(),
             fleet: FleetMetrics::new(),
             connections: gauge!("quorate_router_connections"),
             held: gauge!("quorate_router_held_connections"),
@@ -148,6 +152,7 @@ impl Metrics {
 }
 
 fn describe() {
+    session_metrics::describe();
     fleet_metrics::describe();
     describe_gauge!("quorate_router_connections", "Client connections that have a server.");
     describe_gauge!(

@@ -1,4 +1,4 @@
-//! MySQL, connection by connection: a client's bytes go through one door, under one epoch, unread.
+//! MySQL: sessions that are split between servers (`split/`), and connections that are carried unread (`tunnel.rs`).
 
 pub(crate) mod auth;
 pub(crate) mod door;
@@ -6,9 +6,10 @@ pub(crate) mod fleet;
 pub(crate) mod recover;
 pub(crate) mod refusal;
 pub(crate) mod relay;
-#[cfg_attr(not(test), expect(dead_code, reason = "wired by the split session"))]
 pub(crate) mod sql;
 #[cfg_attr(not(test), expect(dead_code, reason = "wired by the split session"))]
 pub(crate) mod stats;
 pub(crate) mod tunnel;
 pub(crate) mod wire;
+pub(crate) mod session;
+pub(crate) mod split;

@@ -257,7 +257,7 @@ async fn left(client: &TcpStream) {
 
 /// Ends a client's connection by FIN, not by RST: closing a socket with unread bytes would reset it, and the client
 /// could lose what it has not read yet.
-async fn linger(mut client: TcpStream) -> TcpStream {
+pub(crate) async fn linger(mut client: TcpStream) -> TcpStream {
     let farewell = async {
         client.shutdown().await?;
         let mut waste = [0; 1024];

@@ -100,6 +100,7 @@ impl World {
             credentials_file: None,
             client_tls: None,
             server: ServerSide::default(),
+            local_infile: true,
         }
     }
 

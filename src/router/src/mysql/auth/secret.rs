@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -58,6 +59,23 @@ impl Secret {
             }
         };
         Ok(Zeroizing::new(answer))
+    }
+
+    /// Equal for equal secrets, and of no use to anybody else.
+    pub(crate) fn identity(&self) -> Box<[u8]> {
+        let mut hash = Sha256::new();
+        match self {
+            Self::Empty => {}
+            Self::Native(stage1) => {
+                hash.update([1]);
+                hash.update(native::answer(stage1, &[0; 20]));
+            }
+            Self::Password(password) => {
+                hash.update([2]);
+                hash.update(password.as_slice());
+            }
+        }
+        hash.finalize().as_slice().into()
     }
 
     /// The plugin to name before the server has said which it wants.

@@ -24,6 +24,8 @@ pub(crate) struct Fit {
     pub(crate) identity: Box<[u8]>,
     /// Capabilities that the client asked for and that a server keeps for the connection's life.
     pub(crate) bits: u64,
+    /// The collation of the login, which a reset of the connection brings back.
+    pub(crate) collation: u8,
     /// Where the server is told the client is, if it is told.
     pub(crate) client: Option<IpAddr>,
     /// Whether the connection has had a default database: one cannot be put back to none.

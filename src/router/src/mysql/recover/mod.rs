@@ -9,7 +9,6 @@
 //! The promise: a write is never carried out twice, and never confirmed unless it is durable. Every DML text carries the
 //! session's [`marker`] as a leading comment, so that the new primary's binlog answers whether it committed. Why that
 //! proves it, step by step, is decision 0011.
-#![expect(dead_code, reason = "wired by the split session")]
 
 pub(crate) mod failure;
 pub(crate) mod marker;

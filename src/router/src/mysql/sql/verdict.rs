@@ -197,6 +197,8 @@ pub(crate) enum ShowQuorate {
 pub(crate) struct Facts(u16);
 
 impl Facts {
+    /// None of them.
+    pub(crate) const NONE: Self = Self(0);
     /// Mentions a user variable other than as a target.
     pub(crate) const READS_USER_VARIABLES: Self = Self(1);
     /// Assigns a user variable (`:=`, `SET @v`, `INTO @v`).

@@ -143,6 +143,16 @@ impl Capabilities {
         Self(((extended as u64) << 32) | client as u64)
     }
 
+    /// From both halves in one number, the extended one above.
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Both halves in one number.
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
     /// The lower 32 bits.
     pub(crate) const fn client(self) -> u32 {
         let [a, b, c, d, ..] = self.0.to_le_bytes();
@@ -226,6 +236,11 @@ impl fmt::Debug for Capabilities {
 pub(crate) struct PoolBits(Capabilities);
 
 impl PoolBits {
+    /// As a number.
+    pub(crate) const fn bits(self) -> u64 {
+        self.0.bits()
+    }
+
     /// Capabilities of a connection of that pool.
     pub(crate) fn capabilities(self) -> Capabilities {
         Capabilities::towards_server(self.0)

@@ -20,7 +20,6 @@
         clippy::cast_possible_truncation
     )
 )]
-#![expect(dead_code, reason = "wired by the split session")]
 
 pub(crate) mod capabilities;
 pub(crate) mod checksum;

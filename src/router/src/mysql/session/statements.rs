@@ -1,0 +1,137 @@
+//! The statements that a session has prepared, under ids of the router, so that any server can run them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::needs::Needs;
+
+/// What clients send to mean "the one that I prepared last".
+const LAST: u32 = u32::MAX;
+/// Most that are kept; a server's own default for all its sessions together is 16,382.
+pub(crate) const STATEMENTS_MAX: usize = 16_382;
+
+/// A prepared statement.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    /// As the client sent it.
+    pub(crate) text: Bytes,
+    /// Where it may run.
+    pub(crate) needs: Needs,
+    /// Number of parameters.
+    pub(crate) parameters: u16,
+    /// Types of the parameters, as the client has last sent them; it sends them again only when they change.
+    pub(crate) types: Option<Box<[u8]>>,
+    /// Grows with each change of `types`.
+    pub(crate) types_version: u32,
+    /// Parameters were sent in pieces, or a cursor is open: the next command for it must go to the same server.
+    pub(crate) held: bool,
+}
+
+/// All of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Statements {
+    by_id: BTreeMap<u32, Statement>,
+    last: u32,
+    next: u32,
+}
+
+/// What a server knows of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OnServer {
+    /// The server's id.
+    pub(crate) id: u32,
+    /// Version of the types that it was told; 0 for none.
+    pub(crate) types_version: u32,
+}
+
+impl Statements {
+    /// The id that the next one will get.
+    pub(crate) fn reserve(&mut self) -> u32 {
+        loop {
+            self.next = self.next.wrapping_add(1);
+            if self.next != 0 && self.next != LAST && !self.by_id.contains_key(&self.next) {
+                return self.next;
+            }
+        }
+    }
+
+    /// Keeps one under a reserved id.
+    pub(crate) fn insert(&mut self, id: u32, statement: Statement) {
+        self.last = id;
+        self.by_id.insert(id, statement);
+    }
+
+    /// The id that a client means.
+    pub(crate) const fn resolve(&self, id: u32) -> u32 {
+        if id == LAST { self.last } else { id }
+    }
+
+    /// By id, as the client gave it.
+    pub(crate) fn get(&self, id: u32) -> Option<&Statement> {
+        self.by_id.get(&self.resolve(id))
+    }
+
+    /// By id, as the client gave it.
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Statement> {
+        let id = self.resolve(id);
+        self.by_id.get_mut(&id)
+    }
+
+    /// Forgets one.
+    pub(crate) fn remove(&mut self, id: u32) -> Option<Statement> {
+        let id = self.resolve(id);
+        self.by_id.remove(&id)
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.by_id.clear();
+        self.last = 0;
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(text: &'static str) -> Statement {
+        Statement {
+            text: Bytes::from_static(text.as_bytes()),
+            needs: Needs::UNKNOWN,
+            parameters: 0,
+            types: None,
+            types_version: 0,
+            held: false,
+        }
+    }
+
+    #[test]
+    fn the_last_one_has_a_second_name() {
+        let mut statements = Statements::default();
+        assert!(statements.get(LAST).is_none());
+        let first = statements.reserve();
+        statements.insert(first, statement("SELECT 1"));
+        let second = statements.reserve();
+        statements.insert(second, statement("SELECT 2"));
+        assert_eq!(statements.resolve(LAST), second);
+        assert_eq!(&*statements.get(LAST).unwrap().text, b"SELECT 2");
+        assert!(statements.remove(first).is_some() && statements.get(first).is_none());
+        assert_eq!(statements.len(), 1);
+    }
+
+    #[test]
+    fn ids_in_use_are_not_given_again() {
+        let mut statements = Statements::default();
+        statements.insert(1, statement("SELECT 1"));
+        assert_eq!(statements.reserve(), 2);
+        statements.next = LAST - 1;
+        statements.insert(2, statement("SELECT 2"));
+        assert_eq!(statements.reserve(), 3, "0 and the last one's name are no ids");
+    }
+}

@@ -1,0 +1,330 @@
+//! Gives a session the server that a command needs: the one it has, a pooled one, or a new connection; and waits for a
+//! primary if there is none.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_model::{Epoch, NodeId};
+use thiserror::Error;
+use tokio::time::sleep;
+
+use super::backend::Backend;
+use super::job::Job;
+use super::session::{End, Session};
+use crate::core::metrics::Refused;
+use crate::core::route::{Access, seconds};
+use crate::mysql::auth::login::{LoginError, login};
+use crate::mysql::auth::server_error::ServerError;
+use crate::mysql::door::DoorError;
+use crate::mysql::fleet::choose::{Ask, Choice, choose};
+use crate::mysql::fleet::key::{Fit, PoolKey};
+use crate::mysql::fleet::pool::{Grant, NoPlace};
+use crate::mysql::fleet::positions::Server;
+use crate::mysql::fleet::registry;
+use crate::mysql::session::needs::{Needs, node_hash};
+use crate::mysql::session::route::{Decision, Side};
+use crate::mysql::sql::hint::Causal;
+use crate::mysql::wire::capabilities::Capabilities;
+use crate::mysql::wire::ok::Status;
+
+/// Pause between attempts at a primary that the table names but that does not answer.
+const RETRY: Duration = Duration::from_millis(5);
+/// Replicas that are tried for one read before the primary is.
+const REPLICAS_MAX: u32 = 3;
+
+/// Why there is no connection to a server.
+#[derive(Debug, Error)]
+pub(super) enum NoBackend {
+    #[error("{node}: the door {source}")]
+    Door { node: NodeId, source: DoorError },
+    #[error(transparent)]
+    Place(#[from] NoPlace),
+    #[error("epoch {0} has ended")]
+    Ended(Epoch),
+    #[error("{0}")]
+    Refused(ServerError),
+    #[error("{node}: {source}")]
+    Login { node: NodeId, source: LoginError },
+}
+
+impl Session {
+    /// Gets a server for a job. With a sequence number, a wait for it must go ahead. None if the client was told that
+    /// there is no server.
+    pub(super) async fn attach(&mut self, decision: &Decision, job: &Job) -> Result<Option<(Side, Option<u64>)>, End> {
+        let reading = self.standing().reading || self.state.held == Some(Side::Replica);
+        if decision.side == Side::Replica && reading && self.replica.is_some() {
+            return Ok(Some((Side::Replica, None)));
+        }
+        if decision.side == Side::Replica {
+            for _ in 0..REPLICAS_MAX {
+                match Box::pin(self.attach_replica(decision, &job.needs)).await {
+                    Picked::Attached { wait } => return Ok(Some((Side::Replica, wait))),
+                    Picked::Primary => break,
+                    Picked::Again => {}
+                }
+            }
+        }
+        if self.primary.is_some() && self.transaction_is_here() {
+            return Ok(Some((Side::Primary, None)));
+        }
+        let attached = Box::pin(self.attach_primary()).await?;
+        Ok(attached.then_some((Side::Primary, None)))
+    }
+
+    /// The sequence number that a read must see.
+    pub(super) fn must_see(&self, needs: &Needs) -> u64 {
+        let level = needs.wish.causal.unwrap_or(self.state.causal);
+        let seen = match level {
+            Causal::None => 0,
+            Causal::Session => self.state.token,
+            Causal::Global => self.state.token.max(self.split.fleet.watermark()),
+        };
+        seen.max(needs.wish.token.unwrap_or_default())
+    }
+
+    async fn attach_replica(&mut self, decision: &Decision, needs: &Needs) -> Picked {
+        let token = self.must_see(needs);
+        let (server, epoch, covers) = {
+            let view = self.split.fleet.view();
+            let live = self.split.live();
+            let ask = Ask {
+                now: self.split.clock.now(),
+                token,
+                max_lag: needs.wish.max_lag.unwrap_or(live.reads.max_lag()),
+                monitor: live.reads.monitor(),
+                primary: live.reads.primary,
+                attached: self.replica.as_ref().map(|backend| &backend.node),
+                turn: self.split.turn(),
+            };
+            let named = decision.node.and_then(|node| {
+                let is_named = |server: &&Arc<Server>| node_hash(server.node().as_str().as_bytes()) == node;
+                view.replicas.iter().find(is_named)
+            });
+            let choice = named.map_or_else(
+                || choose(&view, &ask),
+                |server| Choice::Replica {
+                    server: server.clone(),
+                    covers: server.applied() >= token,
+                },
+            );
+            match choice {
+                Choice::Replica { server, covers } => (server, view.epoch, covers),
+                Choice::Primary(because) => {
+                    self.split.metrics.fleet.read_on_primary(because.counted());
+                    return Picked::Primary;
+                }
+                Choice::Nobody => return Picked::Primary,
+            }
+        };
+        let wait = (!covers).then_some(token);
+        if self.replica.as_ref().is_some_and(|backend| Arc::ptr_eq(&backend.server, &server)) {
+            return Picked::Attached { wait };
+        }
+        self.release(Side::Replica);
+        match self.connect(&server, epoch, Access::Read).await {
+            Ok(backend) => {
+                self.install(Side::Replica, backend);
+                Picked::Attached { wait }
+            }
+            Err(error) => {
+                tracing::debug!(node = %server.node(), %error, "no connection to a replica");
+                server.load.failed(self.split.clock.now());
+                Picked::Again
+            }
+        }
+    }
+
+    /// Waits for an open primary, connects to it, and replays an open transaction there.
+    async fn attach_primary(&mut self) -> Result<bool, End> {
+        let Some(ticket) = self.split.hold.enter() else {
+            self.split.metrics.refused(Refused::HoldFull);
+            let why = format!("{} sessions wait already (`hold_max`)", self.split.hold.max());
+            return self.no_server(&why).await;
+        };
+        let mut trouble = None;
+        loop {
+            if self.primary.is_none() {
+                let split = self.split.clone();
+                let connected = {
+                    let mut seek = pin!(self.seek_primary(&mut trouble));
+                    tokio::select! {
+                        biased;
+                        connected = &mut seek => Some(connected?),
+                        () = ticket.expired() => None,
+                        () = split.stopped.cancelled() => return Err(End::Stopped),
+                    }
+                };
+                let Some(backend) = connected else {
+                    self.split.metrics.refused(Refused::HoldExpired);
+                    let why = self.split.routes.borrow().why_closed(self.split.clock.now());
+                    let why = trouble.unwrap_or(why);
+                    return self.no_server(&format!("{why}; gave up after {}", seconds(ticket.waited()))).await;
+                };
+                self.install(Side::Primary, backend);
+            }
+            if self.transaction_is_here() {
+                return Ok(true);
+            }
+            match self.replay().await? {
+                Replayed::Done => return Ok(true),
+                Replayed::Lost => {}
+                Replayed::Told => return Ok(false),
+            }
+        }
+    }
+
+    async fn seek_primary(&mut self, trouble: &mut Option<String>) -> Result<Backend, End> {
+        let mut changes = self.split.fleet.changes();
+        loop {
+            changes.mark_unchanged();
+            let (primary, epoch) = {
+                let view = self.split.fleet.view();
+                (view.primary.clone(), view.epoch)
+            };
+            if let Some(primary) = primary {
+                match self.connect(&primary, epoch, Access::Write).await {
+                    Ok(backend) => return Ok(backend),
+                    Err(NoBackend::Refused(error)) => {
+                        let text = String::from_utf8_lossy(&error.message).into_owned();
+                        self.send_error(error.code, error.state, &text).await?;
+                        return Err(End::Told(text));
+                    }
+                    Err(error) => *trouble = Some(format!("{} leads epoch {epoch}, but {error}", primary.node())),
+                }
+                sleep(RETRY).await;
+            } else {
+                // An error means that the router stops, which the caller sees by itself.
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+
+    /// One connection to one server, from the pool or new.
+    pub(super) async fn connect(&self, server: &Arc<Server>, epoch: Epoch, access: Access) -> Result<Backend, NoBackend> {
+        let split = &self.split;
+        let key = PoolKey(Arc::new(Fit {
+            node: server.node().clone(),
+            epoch,
+            access,
+            user: self.login.user.clone(),
+            identity: self.login.secret.identity(),
+            bits: self.capabilities.pool_bits().bits(),
+            collation: self.login.collation,
+            client: None,
+            has_database: self.state.database.is_some(),
+        }));
+        let place = match split.pool.take(&key).await? {
+            Grant::Idle(place, mut backend) => {
+                backend.taken(place);
+                return Ok(backend);
+            }
+            Grant::Dial(place) => place,
+        };
+        let seat = split.connections.enter(epoch).ok_or(NoBackend::Ended(epoch))?;
+        let credit = server.load.dials.enter().await;
+        let dial = async {
+            let node = server.node().clone();
+            let mut stream = split
+                .visitor
+                .knock(&server.endpoint, epoch, access)
+                .await
+                .map_err(|source| NoBackend::Door { node: node.clone(), source })?;
+            let login_as = crate::mysql::auth::login::Login {
+                database: self.state.database.as_deref().map(str::to_owned),
+                ..self.login.clone()
+            };
+            let wanted = Capabilities::towards_server(self.capabilities).bits();
+            let accepted = login(&mut stream, &login_as, wanted).await.map_err(|error| match error {
+                LoginError::Refused(error) => NoBackend::Refused(error),
+                source @ (LoginError::Unanswerable(_) | LoginError::Packet(_) | LoginError::Unexpected(_)) => {
+                    NoBackend::Login { node, source }
+                }
+            })?;
+            Ok((stream, accepted))
+        };
+        let dialled = tokio::select! {
+            biased;
+            dialled = dial => dialled,
+            () = seat.ended() => Err(NoBackend::Ended(epoch)),
+        };
+        match dialled {
+            Ok((stream, accepted)) => {
+                credit.succeeded();
+                let mut backend = Backend::new(stream, seat, place, key, server.clone(), accepted.thread_id);
+                backend.number = split.number(server.node());
+                backend.status = Status(accepted.status);
+                backend.database.clone_from(&self.state.database);
+                Ok(backend)
+            }
+            Err(error) => {
+                credit.failed();
+                if let NoBackend::Door { source, .. } = &error {
+                    split.metrics.door_failed(source.kind());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn install(&mut self, side: Side, backend: Backend) {
+        let shown = registry::Backend {
+            node: backend.node.clone(),
+            thread: u64::from(backend.thread),
+        };
+        self.card.set_backend(shown_side(side), Some(shown));
+        let place = match side {
+            Side::Primary => &mut self.primary,
+            Side::Replica => &mut self.replica,
+        };
+        *place = Some(Box::new(backend));
+    }
+
+    /// Closes the connection on one side.
+    pub(super) fn drop_backend(&mut self, side: Side) {
+        self.card.set_backend(shown_side(side), None);
+        match side {
+            Side::Primary => self.primary = None,
+            Side::Replica => self.replica = None,
+        }
+    }
+
+    /// Gives the connection on one side back, if nothing holds it there.
+    pub(super) fn release(&mut self, side: Side) {
+        let pinned = side == Side::Primary && !self.state.pins.none() || self.state.held == Some(side);
+        let here = match side {
+            Side::Primary => &mut self.primary,
+            Side::Replica => &mut self.replica,
+        };
+        let Some(backend) = here.take_if(|backend| !pinned && backend.is_quiet()) else {
+            return;
+        };
+        self.card.set_backend(shown_side(side), None);
+        backend.give_back(&self.split.pool);
+    }
+}
+
+/// What came of an attempt at a replica.
+enum Picked {
+    Attached { wait: Option<u64> },
+    Primary,
+    Again,
+}
+
+/// What came of a replay.
+pub(super) enum Replayed {
+    Done,
+    /// The server was lost again.
+    Lost,
+    /// The client was told that the transaction is gone.
+    Told,
+}
+
+const fn shown_side(side: Side) -> registry::Side {
+    match side {
+        Side::Primary => registry::Side::Primary,
+        Side::Replica => registry::Side::Replica,
+    }
+}

@@ -1,0 +1,280 @@
+//! A session's connection to one server: its stream, what was read of it, and how far it knows the session's state.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Buf as _, BytesMut};
+use quorate_model::{Epoch, NodeId};
+use thiserror::Error;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::core::connections::Seat;
+use crate::mysql::door::DoorStream;
+use crate::mysql::fleet::key::{Fit, PoolKey};
+use crate::mysql::fleet::pool::{Place, Pool, Pooled};
+use crate::mysql::fleet::positions::Server;
+use crate::mysql::session::statements::OnServer;
+use crate::mysql::wire::capabilities::Capabilities;
+use crate::mysql::wire::ok::Status;
+use crate::mysql::wire::reply::Outcome;
+
+/// Room that a read is given. One TLS record is 16 KiB, and larger reads save no system calls.
+const READ_BYTES: usize = 16 * 1024;
+/// A buffer that grew beyond this is given back when it is empty.
+const KEEP_BYTES: usize = 64 * 1024;
+
+/// A connection to a server, logged in as the session's user.
+pub(crate) struct Backend {
+    stream: DoorStream,
+    /// Begins at a packet's header.
+    pub(crate) inbound: BytesMut,
+    /// Not yet sent.
+    pub(crate) outbound: BytesMut,
+    /// Replies that come before that to the client's command, and are not for the client.
+    pub(crate) silent: VecDeque<Silent>,
+    pub(crate) node: NodeId,
+    pub(crate) epoch: Epoch,
+    pub(crate) thread: u32,
+    pub(crate) status: Status,
+    /// Version of the session's journal that it has.
+    pub(crate) applied: u64,
+    /// Its default database.
+    pub(crate) database: Option<Box<str>>,
+    /// The session's prepared statements that it has, by the router's id.
+    pub(crate) statements: BTreeMap<u32, OnServer>,
+    pub(crate) server: Arc<Server>,
+    /// The number by which the statistics know the node.
+    pub(crate) number: u8,
+    /// What this connection may be used for by others.
+    key: PoolKey,
+    /// What must precede everything else: the router's own settings of the connection.
+    fresh: Fresh,
+    /// One of the server's `max_backends`; none while it lies in the pool.
+    place: Option<Place<PoolKey, Self>>,
+    /// Dropped last: the epoch counts as over only when the stream is closed.
+    seat: Seat,
+}
+
+/// What a connection needs before its first command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fresh {
+    /// Nothing.
+    No,
+    /// The router's settings.
+    New,
+    /// A reset, since another session had it, and the router's settings.
+    Used,
+}
+
+impl Pooled for Backend {
+    fn is_quiet(&self) -> bool {
+        self.inbound.is_empty() && self.is_open()
+    }
+}
+
+/// A reply that is kept from the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Silent {
+    /// Of a command that must succeed: what the router asks of every connection, or a piece of the session's state.
+    Setup,
+    /// Of the wait for a position: 0 if it was reached.
+    Wait(u64),
+}
+
+/// How a server was lost.
+#[derive(Debug, Error)]
+pub(crate) enum Lost {
+    /// Its epoch is over.
+    #[error("epoch {0} has ended")]
+    Epoch(Epoch),
+    /// It closed the connection.
+    #[error("the server closed the connection")]
+    Closed,
+    /// The connection broke.
+    #[error("the connection to the server broke")]
+    Broken(#[source] io::Error),
+}
+
+impl Backend {
+    /// A connection that has just logged in.
+    pub(crate) fn new(
+        stream: DoorStream,
+        seat: Seat,
+        place: Place<PoolKey, Self>,
+        key: PoolKey,
+        server: Arc<Server>,
+        thread: u32,
+    ) -> Self {
+        Self {
+            stream,
+            inbound: BytesMut::new(),
+            outbound: BytesMut::new(),
+            silent: VecDeque::new(),
+            node: key.0.node.clone(),
+            epoch: key.0.epoch,
+            thread,
+            status: Status::AUTOCOMMIT,
+            applied: 0,
+            database: None,
+            statements: BTreeMap::new(),
+            server,
+            number: 0,
+            key,
+            fresh: Fresh::New,
+            place: Some(place),
+            seat,
+        }
+    }
+
+    /// For another session, out of the pool: everything of the one that had it is forgotten. The server is told so with
+    /// the next command.
+    pub(crate) fn taken(&mut self, place: Place<PoolKey, Self>) {
+        self.place = Some(place);
+        self.reset();
+    }
+
+    /// Forgets everything of a session. The server is told so with the next command.
+    pub(crate) fn reset(&mut self) {
+        self.fresh = Fresh::Used;
+        self.applied = 0;
+        self.statements.clear();
+        self.outbound.clear();
+    }
+
+    /// What must precede everything else; asked once.
+    pub(crate) fn take_fresh(&mut self) -> Fresh {
+        std::mem::replace(&mut self.fresh, Fresh::No)
+    }
+
+    /// Takes up what a reply says of the connection.
+    pub(crate) fn took(&mut self, outcome: &Outcome) {
+        if let Some(status) = outcome.status {
+            self.status = status;
+        }
+    }
+
+    /// Whether the server may leave out the definitions of columns.
+    pub(crate) fn caches_metadata(&self) -> bool {
+        Capabilities::from_bits(self.key.0.bits).has(Capabilities::CACHE_METADATA)
+    }
+
+    /// The session has had it reset itself.
+    pub(crate) fn was_reset(&mut self) {
+        self.reset();
+        self.fresh = Fresh::New;
+    }
+
+    /// Another session waits for a connection to this server.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.place.as_ref().is_some_and(Place::is_wanted)
+    }
+
+    /// To the pool.
+    pub(crate) fn give_back(mut self: Box<Self>, pool: &Pool<PoolKey, Self>) {
+        self.shrink();
+        let has_database = self.database.is_some();
+        let key = if self.key.0.has_database == has_database {
+            self.key.clone()
+        } else {
+            PoolKey(Arc::new(Fit {
+                has_database,
+                ..self.key.0.as_ref().clone()
+            }))
+        };
+        if let Some(place) = self.place.take() {
+            pool.put(place, key, *self);
+        }
+    }
+
+    /// Whether the server has neither closed the connection nor said anything unasked.
+    fn is_open(&self) -> bool {
+        let mut byte = [0; 1];
+        let socket = self.stream.get_ref().0;
+        matches!(rustix::net::recv(socket, &mut byte, rustix::net::RecvFlags::PEEK.union(rustix::net::RecvFlags::DONTWAIT)),
+            Err(rustix::io::Errno::AGAIN))
+    }
+
+    /// Reads more, whatever has come. Dropping it loses nothing.
+    pub(crate) async fn fill(&mut self) -> Result<(), Lost> {
+        self.inbound.reserve(READ_BYTES);
+        tokio::select! {
+            biased;
+            read = self.stream.read_buf(&mut self.inbound) => match read {
+                Ok(0) => Err(Lost::Closed),
+                Ok(_) => Ok(()),
+                Err(error) => Err(Lost::Broken(error)),
+            },
+            () = self.seat.ended() => Err(Lost::Epoch(self.epoch)),
+        }
+    }
+
+    /// Sends what is in `outbound`.
+    pub(crate) async fn flush(&mut self) -> Result<(), Lost> {
+        let send = async {
+            self.stream.write_all_buf(&mut self.outbound).await?;
+            self.stream.flush().await
+        };
+        let sent = tokio::select! {
+            biased;
+            sent = send => sent,
+            () = self.seat.ended() => return Err(Lost::Epoch(self.epoch)),
+        };
+        if self.outbound.capacity() > KEEP_BYTES {
+            self.outbound = BytesMut::new();
+        }
+        sent.map_err(Lost::Broken)
+    }
+
+    /// Resolves when it is of no more use: the epoch has ended, or the server has closed the connection while nothing
+    /// was asked of it.
+    pub(crate) async fn gone(&mut self) {
+        let _lost = self.fill().await;
+    }
+
+    /// Resolves when the epoch has ended.
+    pub(crate) async fn ended(&self) {
+        self.seat.ended().await;
+    }
+
+    /// Drops `len` bytes that were dealt with.
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.inbound.advance(len);
+        if self.inbound.is_empty() && self.inbound.capacity() > KEEP_BYTES {
+            self.inbound = BytesMut::new();
+        }
+    }
+
+    /// Gives back the memory of an idle connection.
+    pub(crate) fn shrink(&mut self) {
+        if self.inbound.is_empty() {
+            self.inbound = BytesMut::new();
+        }
+        if self.outbound.is_empty() {
+            self.outbound = BytesMut::new();
+        }
+    }
+
+    /// The stream, for what is neither read nor understood by the router.
+    pub(crate) fn stream(&mut self) -> (&mut DoorStream, &Seat) {
+        (&mut self.stream, &self.seat)
+    }
+
+    /// Whether nothing is under way, so that another session may have it.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.inbound.is_empty()
+            && self.silent.is_empty()
+            && !self.status.any(Status::IN_TRANS.with(Status::MORE_RESULTS))
+            && self.status.any(Status::AUTOCOMMIT)
+    }
+}
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backend")
+            .field("node", &self.node)
+            .field("epoch", &self.epoch)
+            .field("thread", &self.thread)
+            .finish_non_exhaustive()
+    }
+}

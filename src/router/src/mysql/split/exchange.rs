@@ -1,0 +1,290 @@
+//! One command to one server, and its reply to the client: cut-through, with what the router asks for itself ahead.
+
+use std::io::{self, IoSlice};
+
+use tokio::io::AsyncWriteExt as _;
+
+use super::backend::{Backend, Lost, Silent};
+use super::client::Client;
+use super::job::Job;
+use super::session::{Broken, Session};
+use crate::mysql::session::route::Side;
+use crate::mysql::wire::checksum::Checksum;
+use crate::mysql::wire::command::{ReplyShape, Upstream};
+use crate::mysql::wire::forward::Forward;
+use crate::mysql::wire::packet::Malformed;
+use crate::mysql::wire::reply::{End as ReplyEnd, Outcome, Progress, Reply};
+
+/// Pieces written at once; more are written by turns.
+const SLICES_MAX: usize = 16;
+
+/// What became of a command.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The client has its reply.
+    Passed(Outcome, Option<Box<Checksum>>),
+    /// There is none.
+    Silent,
+    /// The replica was behind; the client has nothing yet.
+    Behind,
+    /// The server refused a piece of the session's state; the client has nothing yet.
+    StateRefused(String),
+}
+
+/// How much of a reply the client has when its server is lost.
+#[derive(Debug, Clone, Copy)]
+struct Given {
+    packets: bool,
+    torn: bool,
+    /// Sequence id of what would follow.
+    next: u8,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self {
+            packets: false,
+            torn: false,
+            next: 1,
+        }
+    }
+}
+
+impl Session {
+    /// Sends what is in the server's `outbound`, deals with the silent replies, and passes the reply to `job` on.
+    pub(super) async fn exchange(&mut self, side: Side, job: &Job, reply: Reply) -> Result<Answer, Broken> {
+        let Self {
+            client,
+            primary,
+            replica,
+            forward,
+            ..
+        } = self;
+        let backend = match side {
+            Side::Primary => primary.as_deref_mut(),
+            Side::Replica => replica.as_deref_mut(),
+        };
+        let Some(backend) = backend else {
+            return Err(lost(side, Lost::Closed, Given::default()));
+        };
+        let before = |error| lost(side, error, Given::default());
+        backend.flush().await.map_err(before)?;
+        if !job.whole {
+            upload(client, backend, Upstream::command(), job.len).await.map_err(|stop| stop.broken(side))?;
+        }
+        let mut behind = false;
+        while let Some(silent) = backend.silent.pop_front() {
+            match swallow(backend, silent).await.map_err(|stop| stop.broken(side))? {
+                Swallowed::Fine => {}
+                Swallowed::Behind => behind = true,
+                Swallowed::Refused(why) => return Ok(Answer::StateRefused(why)),
+            }
+        }
+        if job.shape() == ReplyShape::None {
+            return Ok(Answer::Silent);
+        }
+        if behind {
+            let discard = Reply::swallowed(job.shape(), backend.caches_metadata());
+            finish(backend, discard).await.map_err(|stop| stop.broken(side))?;
+            return Ok(Answer::Behind);
+        }
+        let mut passing = Passing {
+            client,
+            backend,
+            forward,
+            given: Given::default(),
+        };
+        let passed = passing.pass(reply).await;
+        let given = passing.given;
+        passed.map(|(outcome, sum)| Answer::Passed(outcome, sum)).map_err(|stop| stop.broken_after(side, given))
+    }
+}
+
+/// One reply on its way.
+struct Passing<'a> {
+    client: &'a mut Client,
+    backend: &'a mut Backend,
+    forward: &'a mut Forward,
+    given: Given,
+}
+
+/// What ends an exchange early.
+pub(super) enum Stop {
+    Client(io::Error),
+    Server(Lost),
+    Malformed(Malformed),
+}
+
+impl From<Lost> for Stop {
+    fn from(lost: Lost) -> Self {
+        Self::Server(lost)
+    }
+}
+
+impl Stop {
+    pub(super) fn broken(self, side: Side) -> Broken {
+        self.broken_after(side, Given::default())
+    }
+
+    fn broken_after(self, side: Side, given: Given) -> Broken {
+        match self {
+            Self::Client(error) => Broken::Client(error),
+            Self::Server(error) => lost(side, error, given),
+            Self::Malformed(error) => Broken::Malformed(side, error),
+        }
+    }
+}
+
+fn lost(side: Side, lost: Lost, given: Given) -> Broken {
+    Broken::Server {
+        side,
+        lost,
+        packets: given.packets,
+        torn: given.torn,
+        next: given.next,
+    }
+}
+
+impl Passing<'_> {
+    async fn pass(&mut self, mut reply: Reply) -> Result<(Outcome, Option<Box<Checksum>>), Stop> {
+        loop {
+            if self.backend.inbound.is_empty() {
+                self.backend.fill().await?;
+            }
+            self.forward.clear();
+            let advance = reply
+                .advance(&mut self.backend.inbound, self.forward)
+                .map_err(Stop::Malformed)?;
+            if !self.forward.is_empty() {
+                self.given = Given {
+                    packets: true,
+                    torn: reply.is_torn(),
+                    next: reply.next_sequence(),
+                };
+                write(self.client, self.backend, self.forward).await?;
+            }
+            self.backend.consume(advance.consumed);
+            match advance.progress {
+                Progress::Done => {
+                    let (outcome, sum) = reply.finish();
+                    self.backend.took(&outcome);
+                    return Ok((outcome, sum));
+                }
+                Progress::SendFile => {
+                    let file = Upstream::file(reply.upload_shift());
+                    upload(self.client, self.backend, file, 0).await?;
+                    reply.file_sent();
+                }
+                Progress::More if self.backend.inbound.is_empty() => {}
+                Progress::More => self.backend.fill().await?,
+            }
+        }
+    }
+}
+
+/// Writes all pieces to the client. A client that is slow to take them must not keep an ended epoch's server.
+async fn write(client: &mut Client, backend: &Backend, forward: &Forward) -> Result<(), Stop> {
+    let sending = async {
+        if let Some((start, end)) = forward.only_range() {
+            let bytes = backend.inbound.get(start..end).unwrap_or_default();
+            client.stream.write_all(bytes).await?;
+        } else {
+            let mut written = 0;
+            while written < forward.len() {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let filled = forward.slices(&backend.inbound, written, &mut slices);
+                let slices = slices.get(..filled).unwrap_or_default();
+                match client.stream.write_vectored(slices).await? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    more => written = written.saturating_add(more),
+                }
+            }
+        }
+        client.stream.flush().await
+    };
+    tokio::select! {
+        biased;
+        sent = sending => sent.map_err(Stop::Client),
+        () = backend.ended() => Err(Stop::Server(Lost::Epoch(backend.epoch))),
+    }
+}
+
+/// Passes what the client sends on to the server until `upstream` ends. `sent` bytes at the front of the client's buffer
+/// were sent already. The server may end it early by closing; its last words are read by the caller.
+async fn upload(
+    client: &mut Client,
+    backend: &mut Backend,
+    mut upstream: Upstream,
+    sent: usize,
+) -> Result<Upstream, Stop> {
+    let mut skip = sent;
+    loop {
+        let taken = upstream.advance(&mut client.inbound);
+        let bytes = client.inbound.split_to(taken.bytes);
+        let fresh = bytes.get(skip.min(bytes.len())..).unwrap_or_default();
+        skip = skip.saturating_sub(bytes.len());
+        backend.outbound.extend_from_slice(fresh);
+        backend.flush().await?;
+        if taken.end {
+            return Ok(upstream);
+        }
+        tokio::select! {
+            filled = client.fill() => filled.map_err(Stop::Client)?,
+            () = backend.ended() => return Err(Stop::Server(Lost::Epoch(backend.epoch))),
+        }
+    }
+}
+
+/// What a silent reply says.
+enum Swallowed {
+    Fine,
+    Behind,
+    Refused(String),
+}
+
+async fn swallow(backend: &mut Backend, silent: Silent) -> Result<Swallowed, Stop> {
+    let reply = Reply::swallowed(ReplyShape::ResultSets, backend.caches_metadata());
+    let outcome = finish(backend, reply).await?;
+    if let ReplyEnd::Err { code, .. } = outcome.end {
+        let text = outcome.message.as_deref().unwrap_or_default();
+        return Ok(Swallowed::Refused(format!("{text} ({code})")));
+    }
+    match silent {
+        Silent::Setup => Ok(Swallowed::Fine),
+        Silent::Wait(sequence) if outcome.first.and_then(|first| first.number()) == Some(0) => {
+            backend.server.raise(sequence);
+            Ok(Swallowed::Fine)
+        }
+        Silent::Wait(_) => Ok(Swallowed::Behind),
+    }
+}
+
+/// Reads a reply to its end and keeps it from the client.
+pub(super) async fn finish(backend: &mut Backend, reply: Reply) -> Result<Outcome, Stop> {
+    finish_checked(backend, reply).await.map(|(outcome, _)| outcome)
+}
+
+/// As [`finish`], with the checksum that was lent to the reply.
+pub(super) async fn finish_checked(
+    backend: &mut Backend,
+    mut reply: Reply,
+) -> Result<(Outcome, Option<Box<Checksum>>), Stop> {
+    let mut nothing = Forward::new();
+    loop {
+        if backend.inbound.is_empty() {
+            backend.fill().await?;
+        }
+        let advance = reply.advance(&mut backend.inbound, &mut nothing).map_err(Stop::Malformed)?;
+        nothing.clear();
+        backend.consume(advance.consumed);
+        match advance.progress {
+            Progress::Done => {
+                let (outcome, sum) = reply.finish();
+                backend.took(&outcome);
+                return Ok((outcome, sum));
+            }
+            Progress::More => backend.fill().await?,
+            Progress::SendFile => return Err(Stop::Malformed(Malformed("a request for a file that nobody sends"))),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Prepared statements: the client has the router's ids, each server its own.
+
+use bytes::Bytes;
+
+use super::compose::UNKNOWN_STATEMENT;
+use super::job::{Job, Wire};
+use super::session::{End, Session};
+use crate::mysql::recover::marker::MARKED_BYTES_MAX;
+use crate::mysql::session::needs::{Effect, Needs, Place};
+use crate::mysql::session::pins::Pin;
+use crate::mysql::session::route::Side;
+use crate::mysql::session::statements::{OnServer, STATEMENTS_MAX, Statement};
+use crate::mysql::sql::classify::classify;
+use crate::mysql::wire::command::Command;
+use crate::mysql::wire::ok::Status;
+use crate::mysql::wire::packet::HEADER_BYTES;
+use crate::mysql::wire::reply::{End as ReplyEnd, Outcome};
+use crate::mysql::wire::statement::{Execute, statement_id};
+use crate::mysql::wire::write::{OkFields, put_command, put_ok};
+
+/// `ER_MAX_PREPARED_STMT_COUNT_REACHED`.
+const TOO_MANY: (u16, [u8; 5]) = (1461, *b"42000");
+/// Closed statements are told to a server with its next command, but not more bytes than this at once.
+const CLOSES_BYTES_MAX: usize = 4096;
+
+impl Session {
+    /// Any command about prepared statements.
+    pub(super) async fn prepared(&mut self, command: Command, len: usize, whole: bool) -> Result<(), End> {
+        match command {
+            Command::StmtPrepare => self.prepare(len, whole).await,
+            Command::StmtClose => self.close_statement(len).await,
+            Command::StmtReset => self.reset_statement(len, whole).await,
+            Command::StmtLongData => self.long_data(len, whole).await,
+            _ => self.execute(command, len, whole).await,
+        }
+    }
+
+    async fn prepare(&mut self, len: usize, whole: bool) -> Result<(), End> {
+        if self.state.statements.len() >= STATEMENTS_MAX {
+            let text = format!("more than {STATEMENTS_MAX} statements are prepared in this session; close some");
+            return self.send_error(TOO_MANY.0, TOO_MANY.1, &text).await;
+        }
+        if !whole {
+            let text = "a statement of more than 1 MiB cannot be prepared through the router; send it as text";
+            self.send_error(1105, *b"HY000", text).await?;
+            return Err(End::Told(text.to_owned()));
+        }
+        let text = Bytes::copy_from_slice(self.payload(len));
+        let needs = Needs::of(&text, &classify(&text, self.state.dialect));
+        let own = self.state.statements.reserve();
+        self.state.reserved = own;
+        // Preparing is a read of the catalogue, whatever the statement does.
+        let job = Job {
+            command: Command::StmtPrepare,
+            len,
+            whole,
+            needs: Needs {
+                effect: Effect::Read,
+                pin: None,
+                ..needs
+            },
+            wire: if needs.is_marked() && len < MARKED_BYTES_MAX { Wire::Marked } else { Wire::AsIs },
+        };
+        let Some((side, outcome)) = self.carry_out(&job).await? else {
+            return Ok(());
+        };
+        if let (ReplyEnd::Ok, Some(prepared)) = (outcome.end, outcome.prepared) {
+            if let Some(backend) = self.backend(side) {
+                let known = OnServer { id: prepared.id, types_version: 0 };
+                backend.statements.insert(own, known);
+            }
+            let statement = Statement {
+                text,
+                needs,
+                parameters: prepared.params,
+                types: None,
+                types_version: 0,
+                held: false,
+            };
+            self.state.statements.insert(own, statement);
+        }
+        Ok(())
+    }
+
+    /// Executes, fetches from a cursor, or executes in bulk.
+    async fn execute(&mut self, command: Command, len: usize, whole: bool) -> Result<(), End> {
+        let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
+        let own = self.state.statements.resolve(statement_id(packet)?);
+        let cursor = command == Command::StmtExecute && Execute::parse(packet)?.cursor != 0;
+        let Some(statement) = self.state.statements.get(own) else {
+            return self.unknown_statement(own).await;
+        };
+        let mut needs = statement.needs;
+        if self.state.held.is_some() && statement.held {
+            needs.place = Place::WhereLast;
+        }
+        if !whole && !self.is_prepared_on_primary(own).await? {
+            return Ok(());
+        }
+        let job = Job {
+            command,
+            len,
+            whole,
+            needs,
+            wire: Wire::Statement(own),
+        };
+        if !whole {
+            self.patch_id(own);
+        }
+        let held = self.state.held;
+        let done = self.carry_out(&job).await?;
+        self.after_execute(own, cursor, held, done.as_ref().map(|(_, outcome)| outcome));
+        Ok(())
+    }
+
+    /// A cursor that is open keeps the session where it is; one that has ended does not.
+    fn after_execute(&mut self, own: u32, cursor: bool, held: Option<Side>, outcome: Option<&Outcome>) {
+        let status = outcome.and_then(|outcome| outcome.status).unwrap_or_default();
+        let open = status.any(Status::CURSOR_EXISTS) && !status.any(Status::LAST_ROW_SENT);
+        if let Some(statement) = self.state.statements.get_mut(own) {
+            statement.held = open;
+        }
+        if open {
+            self.state.held = Some(self.state.last);
+            self.pin(Pin::Cursor, "an open cursor");
+        } else if held.is_some() && (cursor || !status.any(Status::CURSOR_EXISTS)) {
+            self.state.held = None;
+            self.unpin(Pin::Cursor);
+        }
+    }
+
+    async fn long_data(&mut self, len: usize, whole: bool) -> Result<(), End> {
+        let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
+        let own = self.state.statements.resolve(statement_id(packet)?);
+        let Some(statement) = self.state.statements.get_mut(own) else {
+            // Without an answer, as a server: the EXECUTE that follows will tell.
+            return if whole { Ok(()) } else { Err(End::Torn("long data for an unknown statement".to_owned())) };
+        };
+        statement.held = true;
+        // The pieces and the EXECUTE must go to the same server; the primary can run anything.
+        let needs = Needs {
+            pin: Some(Pin::Cursor),
+            ..Needs::UNKNOWN
+        };
+        if !whole {
+            if !self.is_prepared_on_primary(own).await? {
+                return Ok(());
+            }
+            self.patch_id(own);
+        }
+        let job = Job {
+            command: Command::StmtLongData,
+            len,
+            whole,
+            needs,
+            wire: Wire::Statement(own),
+        };
+        self.carry_out(&job).await?;
+        self.state.held = Some(Side::Primary);
+        self.state.last = Side::Primary;
+        self.pin(Pin::Cursor, "parameters sent in pieces");
+        Ok(())
+    }
+
+    async fn close_statement(&mut self, len: usize) -> Result<(), End> {
+        let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
+        let own = self.state.statements.resolve(statement_id(packet)?);
+        let Some(statement) = self.state.statements.remove(own) else {
+            return Ok(());
+        };
+        for side in [Side::Primary, Side::Replica] {
+            let Some(backend) = self.backend(side) else { continue };
+            if let Some(known) = backend.statements.remove(&own) {
+                put_command(&mut backend.outbound, 0, &[&[Command::StmtClose.byte()], &known.id.to_le_bytes()]);
+            }
+            // A failure shows with the next command.
+            if backend.outbound.len() > CLOSES_BYTES_MAX && backend.flush().await.is_err() {
+                self.drop_backend(side);
+            }
+        }
+        if statement.held {
+            self.state.held = None;
+            self.unpin(Pin::Cursor);
+        }
+        Ok(())
+    }
+
+    async fn reset_statement(&mut self, len: usize, whole: bool) -> Result<(), End> {
+        let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
+        let own = self.state.statements.resolve(statement_id(packet)?);
+        let Some(statement) = self.state.statements.get_mut(own) else {
+            return self.unknown_statement(own).await;
+        };
+        if !std::mem::take(&mut statement.held) {
+            // Nothing of it is on a server: no cursor, no pieces.
+            let mut out = bytes::BytesMut::new();
+            put_ok(&mut out, 1, &OkFields { status: self.state.status, ..OkFields::default() });
+            return self.client.send(&out).await.map_err(|error| End::Client(Some(error)));
+        }
+        let needs = Needs {
+            place: Place::WhereLast,
+            effect: Effect::Read,
+            ..Needs::UNKNOWN
+        };
+        let job = Job {
+            command: Command::StmtReset,
+            len,
+            whole,
+            needs,
+            wire: Wire::Statement(own),
+        };
+        self.carry_out(&job).await?;
+        self.state.held = None;
+        self.unpin(Pin::Cursor);
+        Ok(())
+    }
+
+    async fn unknown_statement(&mut self, own: u32) -> Result<(), End> {
+        let text = format!("Unknown prepared statement handler ({own}) given to mysqld_stmt_execute");
+        self.send_error(UNKNOWN_STATEMENT.0, UNKNOWN_STATEMENT.1, &text).await
+    }
+
+    /// For a command that flows through: its statement must be on the primary before its first byte goes.
+    async fn is_prepared_on_primary(&mut self, own: u32) -> Result<bool, End> {
+        let decision = Self::towards(Side::Primary, "a command of more than 1 MiB");
+        let job = Job {
+            command: Command::StmtExecute,
+            len: 0,
+            whole: false,
+            needs: Needs::UNKNOWN,
+            wire: Wire::Statement(own),
+        };
+        if self.attach(&decision, &job).await?.is_none() {
+            return Err(End::Told("no server for a long command".to_owned()));
+        }
+        Ok(Box::pin(self.prepare_on(Side::Primary, own)).await.is_ok())
+    }
+
+    /// Puts the primary's id of a statement into the command at the front of the client's buffer.
+    fn patch_id(&mut self, own: u32) {
+        let Some(id) = self.primary.as_ref().and_then(|backend| backend.statements.get(&own)).map(|known| known.id) else {
+            return;
+        };
+        if let Some(place) = self.client.inbound.get_mut(HEADER_BYTES + 1..HEADER_BYTES + 5) {
+            place.copy_from_slice(&id.to_le_bytes());
+        }
+    }
+}

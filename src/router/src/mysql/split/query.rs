@@ -1,0 +1,46 @@
+//! COM_QUERY.
+
+use super::job::{Job, Wire};
+use super::session::{End, Session};
+use crate::mysql::recover::marker::MARKED_BYTES_MAX;
+use crate::mysql::session::needs::{Effect, Needs};
+use crate::mysql::sql::classify::classify;
+use crate::mysql::sql::verdict::Class;
+use crate::mysql::wire::command::Command;
+
+impl Session {
+    /// Answers a statement.
+    pub(super) async fn query(&mut self, len: usize, whole: bool) -> Result<(), End> {
+        let text = self.payload(len);
+        let verdict = classify(text, self.state.dialect);
+        let mut needs = Needs::of(text, &verdict);
+        match verdict.class {
+            Class::ExplainRoute(_) | Class::ShowQuorate(_) | Class::ConnectionId { .. } if whole => {
+                return Box::pin(self.local(len)).await;
+            }
+            Class::Kill(kill) if whole => {
+                let kill = super::special::Order::of(&kill);
+                return Box::pin(self.kill(kill, len)).await;
+            }
+            _ => {}
+        }
+        if !whole {
+            // The rest may hold anything, further statements included.
+            needs = Needs {
+                place: Needs::UNKNOWN.place,
+                effect: if needs.is_marked() { needs.effect } else { Effect::Unknown },
+                ..needs
+            };
+        }
+        let marked = whole && needs.is_marked() && len < MARKED_BYTES_MAX;
+        let job = Job {
+            command: Command::Query,
+            len,
+            whole,
+            needs,
+            wire: if marked { Wire::Marked } else { Wire::AsIs },
+        };
+        self.carry_out(&job).await?;
+        Ok(())
+    }
+}
