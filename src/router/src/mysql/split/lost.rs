@@ -12,6 +12,7 @@ use super::learn::mark;
 use super::session::{Broken, End, Owed, Session};
 use crate::mysql::recover::failure::Failure;
 use crate::mysql::recover::plan::{Action, Answered, InFlight, Next, Standing, Then, after, at_loss};
+use crate::mysql::recover::marker::Target;
 use crate::mysql::recover::verdict::Question;
 use crate::mysql::session::needs::Effect;
 use crate::mysql::session::route::Side;
@@ -19,6 +20,7 @@ use crate::mysql::wire::capabilities::Capabilities;
 use crate::mysql::wire::checksum::Checksum;
 use crate::mysql::wire::command::{Command, ReplyShape};
 use crate::mysql::wire::ok::Status;
+use crate::mysql::wire::packet::HEADER_BYTES;
 use crate::mysql::wire::reply::Reply;
 use crate::mysql::wire::statement::statement_id;
 use crate::mysql::wire::write::{OkFields, put_err, put_ok};
@@ -27,6 +29,17 @@ use crate::mysql::wire::write::{OkFields, put_err, put_ok};
 pub(super) enum Retry {
     Again,
     Answered,
+}
+
+/// A statement whose answer was lost.
+struct Sent {
+    /// Highest sequence number that was known when it was sent.
+    seen: u64,
+    /// What it changes.
+    target: Target,
+    /// Where it was sent.
+    epoch: Epoch,
+    thread: u32,
 }
 
 impl Session {
@@ -38,7 +51,13 @@ impl Session {
             Broken::Client(error) => return Err(End::Client(Some(error))),
         };
         tracing::debug!(session = self.card.id, ?side, %lost, "a server was lost under a command");
-        let sent_on = self.backend(side).map_or_else(Default::default, |backend| (backend.epoch, backend.thread));
+        let (epoch, thread) = self.backend(side).map_or_else(Default::default, |backend| (backend.epoch, backend.thread));
+        let sent = Sent {
+            seen,
+            target: self.target(job),
+            epoch,
+            thread,
+        };
         let reading = side == Side::Replica && self.standing().reading;
         if let Some(backend) = self.backend(side) {
             let load = backend.server.load.clone();
@@ -65,15 +84,27 @@ impl Session {
                 found_rows: self.capabilities.has(Capabilities::FOUND_ROWS),
             })
         };
-        self.act(action, next, seen, sent_on).await
+        self.act(action, next, sent).await
     }
 
-    async fn act(&mut self, action: Action, next: u8, seen: u64, sent_on: (Epoch, u32)) -> Result<Retry, End> {
+    /// The table that a statement names; any, if it ends a transaction.
+    fn target(&self, job: &Job) -> Target {
+        if job.needs.effect == Effect::Commit || self.state.transaction.is_some() {
+            return Target::ANY;
+        }
+        let text = match job.wire {
+            Wire::Statement(own) => self.state.statements.get(own).map(|statement| &*statement.text),
+            Wire::AsIs | Wire::Marked => self.client.inbound.get(HEADER_BYTES + 1..job.len),
+        };
+        text.map_or(Target::ANY, Target::of)
+    }
+
+    async fn act(&mut self, action: Action, next: u8, sent: Sent) -> Result<Retry, End> {
         let then = match action {
             Action::Resolve(then) => then,
             simple => return self.act_simply(simple, next).await,
         };
-        match self.resolve(then, seen, sent_on).await? {
+        match self.resolve(then, sent).await? {
             Next::Answer {
                 affected,
                 last_insert_id,
@@ -131,13 +162,14 @@ impl Session {
     }
 
     /// Asks the binlog of the present primary, or of the one that comes.
-    async fn resolve(&mut self, then: Then, seen: u64, (epoch, thread): (Epoch, u32)) -> Result<Next, End> {
+    async fn resolve(&mut self, then: Then, sent: Sent) -> Result<Next, End> {
         let question = Question {
             marker: self.state.marker,
-            after: seen,
+            after: sent.seen,
             subject: then.subject,
-            epoch,
-            thread,
+            target: sent.target,
+            epoch: sent.epoch,
+            thread: sent.thread,
         };
         let stopped = self.split.stopped.clone();
         tokio::select! {
