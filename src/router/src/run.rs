@@ -104,6 +104,12 @@ impl Router {
         })
     }
 
+    /// Its settings.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The addresses for writing and for reading, with the ports that were given out for port 0.
     ///
     /// # Errors

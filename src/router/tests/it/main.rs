@@ -3,6 +3,7 @@
 
 mod door;
 mod epochs;
+mod handover;
 mod limits;
 mod mariadb;
 mod monitor;

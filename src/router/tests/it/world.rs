@@ -111,11 +111,20 @@ impl World {
 
 impl Running {
     pub(crate) async fn start(config: Config) -> Self {
-        let router = Router::bind(config).await.unwrap();
+        Self::of(Router::bind(config).await.unwrap())
+    }
+
+    pub(crate) fn of(router: Router) -> Self {
+        let (_same, changes) = tokio::sync::watch::channel(router.config().clone());
+        Self::changing(router, changes)
+    }
+
+    /// One whose settings change.
+    pub(crate) fn changing(router: Router, changes: tokio::sync::watch::Receiver<Config>) -> Self {
         let (rw, ro) = router.addresses().unwrap();
         let admin = router.admin_address();
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(router.run(shutdown.clone()));
+        tasks.spawn(router.run_changing(changes, shutdown.clone()));
         tasks.close();
         Self {
             rw,
