@@ -12,7 +12,7 @@
 //!     │ goes on with the clients it has, then ends         │
 //! ```
 //! Both are one router to supervisors, so only one of them has links and writes the state file at any time. Why sockets are
-//! passed and not opened twice: `docs/decisions/0012`.
+//! passed and not opened twice: `docs/decisions/0013`.
 
 mod claim;
 mod message;

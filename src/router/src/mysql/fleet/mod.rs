@@ -9,6 +9,7 @@
 
 #![allow(dead_code, reason = "wired by the split session")]
 
+pub(crate) mod card;
 pub(crate) mod choose;
 pub(crate) mod credits;
 pub(crate) mod key;

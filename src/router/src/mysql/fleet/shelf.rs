@@ -79,8 +79,14 @@ pub(super) enum Waiting<K: Key, B: Pooled> {
 
 /// What is done after the lock is released.
 struct After<K: Key, B: Pooled> {
-    told: Vec<(oneshot::Sender<Grant<K, B>>, Grant<K, B>)>,
+    served: Vec<Served<K, B>>,
     dropped: Vec<Idle<K, B>>,
+}
+
+/// A waiter and what it gets.
+struct Served<K: Key, B: Pooled> {
+    tell: oneshot::Sender<Grant<K, B>>,
+    grant: Grant<K, B>,
 }
 
 impl Counts {
@@ -113,7 +119,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
     pub(super) fn take(self: &Arc<Self>, key: &K) -> Result<Waiting<K, B>, NoPlace> {
         let config = self.config.load();
         let settings = &config.pool;
-        let (tell, told) = oneshot::channel();
+        let (tell, mut told) = oneshot::channel();
         let mut after = After::new();
         {
             let mut state = self.lock();
@@ -127,8 +133,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
             state.queue.push_back(Waiter { key: key.clone(), tell });
             self.settle(&mut state, &mut after);
         }
-        drop(after.finish());
-        let mut told = told;
+        after.finish();
         Ok(match told.try_recv() {
             Ok(grant) => Waiting::Granted(grant),
             Err(_) => Waiting::Queued(told),
@@ -171,7 +176,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
             self.counts.idle.fetch_sub(after.dropped.len(), Ordering::Relaxed);
             self.settle(&mut state, &mut after);
         }
-        drop(after.finish());
+        after.finish();
     }
 
     fn put(self: &Arc<Self>, key: K, connection: B, now: Moment) {
@@ -198,7 +203,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
                 self.shed(&mut state, &mut after, |_| Some(0));
             }
         }
-        drop(after.finish());
+        after.finish();
     }
 
     fn free(self: &Arc<Self>) {
@@ -208,7 +213,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
             self.left(&mut state, 1);
             self.settle(&mut state, &mut after);
         }
-        drop(after.finish());
+        after.finish();
     }
 
     /// Serves waiters in their order as long as there is something to give.
@@ -223,7 +228,10 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
                     break;
                 };
                 if let Some(waiter) = state.queue.pop_front() {
-                    after.told.push((waiter.tell, grant));
+                    after.served.push(Served {
+                        tell: waiter.tell,
+                        grant,
+                    });
                 }
             } else {
                 state.queue.pop_front();
@@ -315,14 +323,17 @@ impl<K: Key, B: Pooled> Drop for Place<K, B> {
 impl<K: Key, B: Pooled> After<K, B> {
     const fn new() -> Self {
         Self {
-            told: Vec::new(),
+            served: Vec::new(),
             dropped: Vec::new(),
         }
     }
 
-    /// Tells the waiters; what a waiter that has just gone leaves is dropped with the rest by the caller.
-    fn finish(self) -> (Vec<Idle<K, B>>, Vec<Grant<K, B>>) {
-        let refused = self.told.into_iter().filter_map(|(tell, grant)| tell.send(grant).err());
-        (self.dropped, refused.collect())
+    /// Tells the waiters, and drops what is to be dropped. A waiter that has just gone leaves its grant to the next, by
+    /// the way of every place that is dropped.
+    fn finish(self) {
+        for Served { tell, grant } in self.served {
+            drop(tell.send(grant));
+        }
+        drop(self.dropped);
     }
 }

@@ -2,10 +2,11 @@
 
 use quorate_model::Moment;
 
+use super::card::{Backend, Pin, Snapshot};
 use super::choose::{Ask, judge};
 use super::pool::{Key, Pool, Pooled};
 use super::positions::{Fleet, Server, View};
-use super::registry::{Backend, Pin, Registry, Snapshot};
+use super::registry::Registry;
 use crate::config::Reads;
 
 /// Columns and rows.
