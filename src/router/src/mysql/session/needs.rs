@@ -88,6 +88,8 @@ pub(crate) struct Needs {
     /// How it will show in the binlog if its marker is put before it.
     pub(crate) mark: Mark,
     pub(crate) facts: Facts,
+    /// Says something of the next transaction, which only this connection remembers.
+    pub(crate) next_transaction: bool,
     /// Starts a transaction that only reads.
     pub(crate) read_only: bool,
     /// Holds the session where it is, from now on.
@@ -106,6 +108,7 @@ impl Needs {
         effect: Effect::Unknown,
         mark: Mark::None,
         facts: Facts::NONE,
+        next_transaction: false,
         read_only: false,
         pin: None,
         why: "not understood",
@@ -136,11 +139,20 @@ impl Needs {
             effect,
             mark,
             facts: verdict.facts,
+            next_transaction: matches!(verdict.class, Class::SetNextTransaction),
             read_only,
             pin: pin(verdict),
             why: verdict.why,
             shape: verdict.shape,
             wish: wish(verdict),
+        }
+    }
+
+    /// Without a marker, for a session in which it would prove nothing.
+    pub(crate) fn unmarked(self) -> Self {
+        Self {
+            mark: Mark::None,
+            ..self
         }
     }
 

@@ -63,14 +63,13 @@ impl Pin {
     /// Whether reads must go where the pin is. A user lock does not change what a read sees.
     pub(crate) const fn holds_reads(self) -> bool {
         match self {
-            Self::TemporaryTable
-            | Self::LockedTables
-            | Self::PreparedText
+            Self::LockedTables
             | Self::XaTransaction
             | Self::Handler
             | Self::Settings
             | Self::Unexplained => true,
-            Self::UserLock | Self::UserVariable | Self::Cursor => false,
+            // Reads that mention a temporary table, a prepared text or a variable go to the primary one by one.
+            Self::TemporaryTable | Self::PreparedText | Self::UserLock | Self::UserVariable | Self::Cursor => false,
         }
     }
 
@@ -160,9 +159,9 @@ mod tests {
         pins.set(Pin::UserLock, "SELECT GET_LOCK(?, ?), 2");
         assert_eq!(pins.causes().collect::<Vec<_>>(), [(Pin::UserLock, "SELECT GET_LOCK(?, ?)")]);
         assert_eq!(pins.holding_reads(), None, "a lock does not change what a read sees");
-        pins.set(Pin::TemporaryTable, &"ü".repeat(100));
-        assert_eq!(pins.holding_reads(), Some(Pin::TemporaryTable));
-        pins.clear(Pin::TemporaryTable);
+        pins.set(Pin::LockedTables, &"ü".repeat(100));
+        assert_eq!(pins.holding_reads(), Some(Pin::LockedTables));
+        pins.clear(Pin::LockedTables);
         pins.clear(Pin::UserLock);
         assert!(pins.none() && pins.causes().next().is_none());
     }

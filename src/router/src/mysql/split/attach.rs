@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use quorate_model::{Epoch, NodeId};
 use thiserror::Error;
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::sleep;
 
 use super::backend::Backend;
@@ -14,7 +15,9 @@ use super::job::Job;
 use super::session::{End, Session};
 use crate::core::metrics::Refused;
 use crate::core::route::{Access, seconds};
-use crate::mysql::auth::login::{LoginError, login};
+use crate::config::ProxyProtocol;
+use crate::mysql::auth::login::{Login, LoginError, login};
+use crate::mysql::auth::proxy_protocol::announcement;
 use crate::mysql::auth::server_error::ServerError;
 use crate::mysql::door::DoorError;
 use crate::mysql::fleet::choose::{Ask, Choice, choose};
@@ -26,7 +29,6 @@ use crate::mysql::session::needs::{Needs, node_hash};
 use crate::mysql::session::route::{Decision, Side};
 use crate::mysql::sql::hint::Causal;
 use crate::mysql::wire::capabilities::Capabilities;
-use crate::mysql::wire::ok::Status;
 
 /// Pause between attempts at a primary that the table names but that does not answer.
 const RETRY: Duration = Duration::from_millis(5);
@@ -46,6 +48,17 @@ pub(super) enum NoBackend {
     Refused(ServerError),
     #[error("{node}: {source}")]
     Login { node: NodeId, source: LoginError },
+}
+
+impl NoBackend {
+    fn login(node: NodeId, error: LoginError) -> Self {
+        match error {
+            LoginError::Refused(error) => Self::Refused(error),
+            source @ (LoginError::Unanswerable(_) | LoginError::Packet(_) | LoginError::Unexpected(_)) => {
+                Self::Login { node, source }
+            }
+        }
+    }
 }
 
 impl Session {
@@ -70,6 +83,11 @@ impl Session {
         }
         let attached = Box::pin(self.attach_primary()).await?;
         Ok(attached.then_some((Side::Primary, None)))
+    }
+
+    /// Whether the client waits for the verdict on its login, which is the servers' to give.
+    const fn is_logging_in(&self) -> bool {
+        self.sequence != 1
     }
 
     /// The sequence number that a read must see.
@@ -213,12 +231,16 @@ impl Session {
             identity: self.login.secret.identity(),
             bits: self.capabilities.pool_bits().bits(),
             collation: self.login.collation,
-            client: None,
+            client: (split.live().server.proxy_protocol != ProxyProtocol::None).then(|| self.ends.0.ip()),
             has_database: self.state.database.is_some(),
         }));
         let place = match split.pool.take(&key).await? {
             Grant::Idle(place, mut backend) => {
                 backend.taken(place);
+                if self.is_logging_in() {
+                    let node = backend.node.clone();
+                    backend.log_in(&self.login).await.map_err(|error| NoBackend::login(node, error))?;
+                }
                 return Ok(backend);
             }
             Grant::Dial(place) => place,
@@ -232,17 +254,19 @@ impl Session {
                 .knock(&server.endpoint, epoch, access)
                 .await
                 .map_err(|source| NoBackend::Door { node: node.clone(), source })?;
-            let login_as = crate::mysql::auth::login::Login {
+            let announcement = announcement(split.live().server.proxy_protocol, self.ends.0, self.ends.1);
+            stream.write_all(&announcement).await.map_err(|error| NoBackend::Door {
+                node: node.clone(),
+                source: DoorError::Connect(error),
+            })?;
+            let login_as = Login {
                 database: self.state.database.as_deref().map(str::to_owned),
                 ..self.login.clone()
             };
             let wanted = Capabilities::towards_server(self.capabilities).bits();
-            let accepted = login(&mut stream, &login_as, wanted).await.map_err(|error| match error {
-                LoginError::Refused(error) => NoBackend::Refused(error),
-                source @ (LoginError::Unanswerable(_) | LoginError::Packet(_) | LoginError::Unexpected(_)) => {
-                    NoBackend::Login { node, source }
-                }
-            })?;
+            let accepted = login(&mut stream, &login_as, wanted)
+                .await
+                .map_err(|error| NoBackend::login(node, error))?;
             Ok((stream, accepted))
         };
         let dialled = tokio::select! {
@@ -253,9 +277,8 @@ impl Session {
         match dialled {
             Ok((stream, accepted)) => {
                 credit.succeeded();
-                let mut backend = Backend::new(stream, seat, place, key, server.clone(), accepted.thread_id);
+                let mut backend = Backend::new(stream, seat, place, key, server.clone(), accepted);
                 backend.number = split.number(server.node());
-                backend.status = Status(accepted.status);
                 backend.database.clone_from(&self.state.database);
                 Ok(backend)
             }
@@ -293,7 +316,9 @@ impl Session {
 
     /// Gives the connection on one side back, if nothing holds it there.
     pub(super) fn release(&mut self, side: Side) {
-        let pinned = side == Side::Primary && !self.state.pins.none() || self.state.held == Some(side);
+        let pinned = side == Side::Primary && !self.state.pins.none()
+            || self.state.held == Some(side)
+            || self.state.afterglow && self.state.last == side;
         let here = match side {
             Side::Primary => &mut self.primary,
             Side::Replica => &mut self.replica,

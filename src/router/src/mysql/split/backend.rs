@@ -10,6 +10,8 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::core::connections::Seat;
+use crate::core::route::Access;
+use crate::mysql::auth::login::{Accepted, Login, LoginError, change_user};
 use crate::mysql::door::DoorStream;
 use crate::mysql::fleet::key::{Fit, PoolKey};
 use crate::mysql::fleet::pool::{Place, Pool, Pooled};
@@ -46,6 +48,10 @@ pub(crate) struct Backend {
     pub(crate) server: Arc<Server>,
     /// The number by which the statistics know the node.
     pub(crate) number: u8,
+    /// Opened for writing.
+    pub(crate) is_primary: bool,
+    /// What the server has accepted, for the next login on this connection.
+    accepted: Accepted,
     /// What this connection may be used for by others.
     key: PoolKey,
     /// What must precede everything else: the router's own settings of the connection.
@@ -104,7 +110,7 @@ impl Backend {
         place: Place<PoolKey, Self>,
         key: PoolKey,
         server: Arc<Server>,
-        thread: u32,
+        accepted: Accepted,
     ) -> Self {
         Self {
             stream,
@@ -113,13 +119,15 @@ impl Backend {
             silent: VecDeque::new(),
             node: key.0.node.clone(),
             epoch: key.0.epoch,
-            thread,
-            status: Status::AUTOCOMMIT,
+            thread: accepted.thread_id,
+            status: Status(accepted.status),
             applied: 0,
             database: None,
             statements: BTreeMap::new(),
             server,
             number: 0,
+            is_primary: key.0.access == Access::Write,
+            accepted,
             key,
             fresh: Fresh::New,
             place: Some(place),
@@ -132,6 +140,20 @@ impl Backend {
     pub(crate) fn taken(&mut self, place: Place<PoolKey, Self>) {
         self.place = Some(place);
         self.reset();
+    }
+
+    /// Logs in anew, which also resets the connection: the server's own verdict on a login, without a new connection.
+    pub(crate) async fn log_in(&mut self, login: &Login) -> Result<(), LoginError> {
+        let changed = tokio::select! {
+            biased;
+            changed = change_user(&mut self.stream, login, &self.accepted) => changed?,
+            () = self.seat.ended() => return Err(LoginError::Unexpected("the end of its epoch")),
+        };
+        self.status = Status(changed.status);
+        self.accepted = changed;
+        self.database = login.database.as_deref().map(Box::from);
+        self.was_reset();
+        Ok(())
     }
 
     /// Forgets everything of a session. The server is told so with the next command.

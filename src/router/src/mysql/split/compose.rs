@@ -82,6 +82,7 @@ impl Session {
             (Command::StmtPrepare, _) => Reply::prepare(state.reserved, *wire_dialect, backend.status),
             _ => Reply::new(job.shape(), *wire_dialect, backend.status),
         };
+        let reply = reply.carrying(std::mem::take(&mut state.carried));
         Ok(Composed::Ready(if checked { reply.checked(Box::new(Checksum::new())) } else { reply }))
     }
 
@@ -152,6 +153,13 @@ pub(super) fn bring_up(backend: &mut Backend, state: &State) {
     }
     if fresh != Fresh::No {
         put_query(&mut backend.outbound, TRACKING);
+        backend.silent.push_back(Silent::Setup);
+    }
+    if fresh != Fresh::No && backend.is_primary && state.last_insert_id != 0 {
+        put_query(
+            &mut backend.outbound,
+            &format!("SET last_insert_id={}", state.last_insert_id),
+        );
         backend.silent.push_back(Silent::Setup);
     }
     if let Some(database) = &state.database

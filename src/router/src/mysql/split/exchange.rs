@@ -12,11 +12,15 @@ use crate::mysql::session::route::Side;
 use crate::mysql::wire::checksum::Checksum;
 use crate::mysql::wire::command::{ReplyShape, Upstream};
 use crate::mysql::wire::forward::Forward;
+use crate::mysql::wire::ok::{ERR, Status};
 use crate::mysql::wire::packet::Malformed;
 use crate::mysql::wire::reply::{End as ReplyEnd, Outcome, Progress, Reply};
 
 /// Pieces written at once; more are written by turns.
 const SLICES_MAX: usize = 16;
+
+/// `ER_OPTION_PREVENTS_STATEMENT` (read-only), and what is not there: database, column, table, routine, trigger, field.
+const REPLICA_ERRORS: [u16; 7] = [1290, 1049, 1054, 1146, 1305, 1360, 1356];
 
 /// What became of a command.
 #[derive(Debug)]
@@ -88,6 +92,14 @@ impl Session {
             finish(backend, discard).await.map_err(|stop| stop.broken(side))?;
             return Ok(Answer::Behind);
         }
+        if job.whole && side == Side::Replica && !backend.status.any(Status::IN_TRANS) {
+            let refused = refuses(backend).await.map_err(before)?;
+            if refused {
+                let discard = Reply::swallowed(job.shape(), backend.caches_metadata());
+                finish(backend, discard).await.map_err(|stop| stop.broken(side))?;
+                return Ok(Answer::Behind);
+            }
+        }
         let mut passing = Passing {
             client,
             backend,
@@ -158,7 +170,7 @@ impl Passing<'_> {
             if !self.forward.is_empty() {
                 self.given = Given {
                     packets: true,
-                    torn: reply.is_torn(),
+                    torn: !reply.is_between_packets(),
                     next: reply.next_sequence(),
                 };
                 write(self.client, self.backend, self.forward).await?;
@@ -180,6 +192,20 @@ impl Passing<'_> {
             }
         }
     }
+}
+
+/// Whether the replica answers with an error that may be due to its being a replica: it may not write (a view that calls
+/// a function does), or a definition has not arrived yet. The primary's answer counts then.
+async fn refuses(backend: &mut Backend) -> Result<bool, Lost> {
+    const HEAD_BYTES: usize = 7;
+    while backend.inbound.len() < HEAD_BYTES {
+        backend.fill().await?;
+    }
+    let code = match backend.inbound.get(4..HEAD_BYTES) {
+        Some(&[ERR, low, high]) => u16::from_le_bytes([low, high]),
+        _ => return Ok(false),
+    };
+    Ok(REPLICA_ERRORS.contains(&code))
 }
 
 /// Writes all pieces to the client. A client that is slow to take them must not keep an ended epoch's server.

@@ -59,6 +59,16 @@ impl Session {
             backend.server.load.answered(elapsed);
         }
         let well = outcome.end == End::Ok;
+        self.state.carried.clone_from(&outcome.carried);
+        if side == Side::Primary && outcome.last_insert_id != 0 {
+            self.state.last_insert_id = outcome.last_insert_id;
+        }
+        let facts = job.needs.facts;
+        self.state.unmarked |= facts.has(Facts::CHANGES_BINLOGGING);
+        self.state.afterglow = job.needs.next_transaction
+            || outcome.warnings > 0
+            || outcome.end != End::Ok
+            || facts.has(Facts::CALCULATES_FOUND_ROWS);
         if !outcome.changes.is_empty() || outcome.state_changed {
             self.changed(side, outcome);
         }
@@ -136,7 +146,7 @@ impl Session {
                     let token = parse_token(&unquote_or_same(effect.value, dialect)).unwrap_or_default();
                     self.state.token = self.state.token.max(token);
                 }
-                Target::User(_) | Target::Role if effect.literal => {
+                Target::User(_) | Target::Role if effect.literal && !effect.depends_on_dialect() => {
                     settings.push((effect.key(), String::from_utf8_lossy(&effect.sql()).into_owned()));
                 }
                 Target::User(_) => expression = true,
@@ -159,18 +169,28 @@ impl Session {
             && job.needs.pin.is_none()
             && job.needs.effect == Effect::Unknown;
         let pin = job.needs.pin.or(unexplained.then_some(Pin::Unexplained));
+        if pin == Some(Pin::TemporaryTable) {
+            let dialect = self.state.dialect;
+            let text = self.text(job).map(<[u8]>::to_vec).unwrap_or_default();
+            self.state.temporary.observe(&text, dialect);
+        }
         if let Some(pin) = pin {
             let shape = self.shape(job);
             self.pin(pin, &shape);
         }
     }
 
-    /// The text of a job without its literals.
-    pub(super) fn shape(&self, job: &Job) -> String {
-        let text = match job.wire {
+    /// The text of a job.
+    pub(super) fn text(&self, job: &Job) -> Option<&[u8]> {
+        match job.wire {
             Wire::Statement(own) => self.state.statements.get(own).map(|statement| &*statement.text),
             Wire::AsIs | Wire::Marked => self.client.inbound.get(HEADER_BYTES + 1..job.len),
-        };
+        }
+    }
+
+    /// The text of a job without its literals.
+    pub(super) fn shape(&self, job: &Job) -> String {
+        let text = self.text(job);
         text.map_or_else(String::new, |text| digest::text(text, self.state.dialect).into())
     }
 

@@ -1,5 +1,7 @@
 //! A server was lost: what becomes of the command, the transaction and the session. The rules are in `recover/plan.rs`.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use quorate_model::Epoch;
 
@@ -10,6 +12,7 @@ use super::exchange::finish_checked;
 use super::job::{Job, Wire};
 use super::learn::mark;
 use super::session::{Broken, End, Owed, Session};
+use crate::mysql::fleet::registry::Kill;
 use crate::mysql::recover::failure::Failure;
 use crate::mysql::recover::plan::{Action, Answered, InFlight, Next, Standing, Then, after, at_loss};
 use crate::mysql::recover::marker::Target;
@@ -20,7 +23,6 @@ use crate::mysql::wire::capabilities::Capabilities;
 use crate::mysql::wire::checksum::Checksum;
 use crate::mysql::wire::command::{Command, ReplyShape};
 use crate::mysql::wire::ok::Status;
-use crate::mysql::wire::packet::HEADER_BYTES;
 use crate::mysql::wire::reply::Reply;
 use crate::mysql::wire::statement::statement_id;
 use crate::mysql::wire::write::{OkFields, put_err, put_ok};
@@ -30,6 +32,9 @@ pub(super) enum Retry {
     Again,
     Answered,
 }
+
+/// Between a server's killing of a connection and its answer to who asked for it.
+const KILL_TOLD_WITHIN: Duration = Duration::from_millis(20);
 
 /// A statement whose answer was lost.
 struct Sent {
@@ -58,6 +63,10 @@ impl Session {
             epoch,
             thread,
         };
+        if !matches!(lost, Lost::Epoch(_)) && self.was_killed().await {
+            self.drop_backend(side);
+            return Err(End::Killed);
+        }
         let reading = side == Side::Replica && self.standing().reading;
         if let Some(backend) = self.backend(side) {
             let load = backend.server.load.clone();
@@ -87,16 +96,19 @@ impl Session {
         self.act(action, next, sent).await
     }
 
+    /// Whether the connection was lost because somebody killed the session: the server does so a moment before the router
+    /// is told that it was allowed.
+    async fn was_killed(&self) -> bool {
+        let told = tokio::time::timeout(KILL_TOLD_WITHIN, self.card.killed()).await;
+        matches!(told, Ok(Kill::Connection))
+    }
+
     /// The table that a statement names; any, if it ends a transaction.
     fn target(&self, job: &Job) -> Target {
         if job.needs.effect == Effect::Commit || self.state.transaction.is_some() {
             return Target::ANY;
         }
-        let text = match job.wire {
-            Wire::Statement(own) => self.state.statements.get(own).map(|statement| &*statement.text),
-            Wire::AsIs | Wire::Marked => self.client.inbound.get(HEADER_BYTES + 1..job.len),
-        };
-        text.map_or(Target::ANY, Target::of)
+        self.text(job).map_or(Target::ANY, Target::of)
     }
 
     async fn act(&mut self, action: Action, next: u8, sent: Sent) -> Result<Retry, End> {

@@ -91,6 +91,12 @@ impl Session {
             return self.unknown_statement(own).await;
         };
         let mut needs = statement.needs;
+        if needs.place == Place::Anywhere && self.state.temporary.mentioned_in(&statement.text, self.state.dialect) {
+            needs.place = Place::Primary;
+        }
+        if self.state.unmarked {
+            needs = needs.unmarked();
+        }
         if self.state.held.is_some() && statement.held {
             needs.place = Place::WhereLast;
         }

@@ -3,7 +3,7 @@
 use super::job::{Job, Wire};
 use super::session::{End, Session};
 use crate::mysql::recover::marker::MARKED_BYTES_MAX;
-use crate::mysql::session::needs::{Effect, Needs};
+use crate::mysql::session::needs::{Effect, Needs, Place};
 use crate::mysql::sql::classify::classify;
 use crate::mysql::sql::verdict::Class;
 use crate::mysql::wire::command::Command;
@@ -14,6 +14,10 @@ impl Session {
         let text = self.payload(len);
         let verdict = classify(text, self.state.dialect);
         let mut needs = Needs::of(text, &verdict);
+        if needs.place == Place::Anywhere && self.state.temporary.mentioned_in(text, self.state.dialect) {
+            needs.place = Place::Primary;
+            needs.why = "mentions a temporary table";
+        }
         match verdict.class {
             Class::ExplainRoute(_) | Class::ShowQuorate(_) | Class::ConnectionId { .. } if whole => {
                 return Box::pin(self.local(len)).await;
@@ -24,10 +28,13 @@ impl Session {
             }
             _ => {}
         }
+        if self.state.unmarked {
+            needs = needs.unmarked();
+        }
         if !whole {
             // The rest may hold anything, further statements included.
             needs = Needs {
-                place: Needs::UNKNOWN.place,
+                place: Place::Primary,
                 effect: if needs.is_marked() { needs.effect } else { Effect::Unknown },
                 ..needs
             };

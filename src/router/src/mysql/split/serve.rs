@@ -18,6 +18,7 @@ use super::backend::Backend;
 use super::client::Client;
 use super::session::{End, Session, State};
 use crate::Config;
+use crate::config::{Network, ProxyProtocol};
 use crate::core::connections::Connections;
 use crate::core::hold::Hold;
 use crate::core::listener::Slot;
@@ -26,6 +27,7 @@ use crate::core::route::Route;
 use crate::mysql::auth::front::Front;
 use crate::mysql::auth::greet::{Greeted, Peer, greet};
 use crate::mysql::auth::pattern::Origin;
+use crate::mysql::auth::proxy_protocol;
 use crate::mysql::door::Visitor;
 use crate::mysql::fleet::key::PoolKey;
 use crate::mysql::fleet::pool::Pool;
@@ -42,6 +44,9 @@ use crate::mysql::wire::capabilities::{Capabilities, Dialect};
 use crate::mysql::wire::forward::Forward;
 use crate::mysql::wire::ok::Status;
 use crate::mysql::wire::write::{OkFields, put_ok};
+
+/// Where a connection comes from and where it came to.
+type Ends = (SocketAddr, SocketAddr);
 
 /// What all sessions share.
 pub(crate) struct Split {
@@ -60,6 +65,8 @@ pub(crate) struct Split {
     /// Replicas by the numbers that the statistics know them by.
     pub(crate) replicas: Mutex<Vec<NodeId>>,
     pub(crate) front: Arc<Front>,
+    /// Who puts a PROXY header before everything else.
+    pub(crate) proxies: Vec<Network>,
     /// As of now; some of it may change while sessions live.
     pub(crate) config: Arc<ArcSwap<Config>>,
     /// Whose turn it is among equal replicas.
@@ -72,18 +79,31 @@ pub(crate) struct Split {
 
 impl Split {
     /// Serves one client from its first moment to its last.
-    pub(crate) async fn serve(self: Arc<Self>, client: TcpStream, slot: Option<Slot>) {
+    pub(crate) async fn serve(self: Arc<Self>, mut client: TcpStream, slot: Option<Slot>) {
         if client.set_nodelay(true).is_err() {
             return;
         }
         let unknown = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let address = client.peer_addr().unwrap_or(unknown);
+        let mut address = client.peer_addr().unwrap_or(unknown);
+        let local = client.local_addr().unwrap_or(unknown);
         if slot.is_none() {
             return self.full(client).await;
         }
+        if self.proxies.iter().any(|network| network.contains(address.ip())) {
+            let patience = self.live().limits.handshake();
+            match tokio::time::timeout(patience, proxy_protocol::read(&mut client)).await {
+                Ok(Ok(Some(told))) => address = told,
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => return tracing::debug!(%address, %error, "no PROXY header"),
+                Err(_) => return,
+            }
+        }
         let card = self.registry.enroll("rw", address, self.clock.now());
         let peer = Peer {
-            origin: Origin::socket(),
+            origin: match self.live().server.proxy_protocol {
+                ProxyProtocol::None => Origin::socket(),
+                ProxyProtocol::V1 | ProxyProtocol::V2 => Origin::address(address.ip()),
+            },
             connection: card.id,
         };
         let greeted = tokio::select! {
@@ -91,13 +111,13 @@ impl Split {
             () = self.stopping.cancelled() => return,
         };
         match greeted {
-            Ok(greeted) => Box::pin(self.hold_session(greeted, card, peer)).await,
+            Ok(greeted) => Box::pin(self.hold_session(greeted, card, peer, (address, local))).await,
             Err(error) => tracing::debug!(%address, %error, "a client did not get in"),
         }
         drop(slot);
     }
 
-    async fn hold_session(self: Arc<Self>, greeted: Greeted<TcpStream>, card: Enrolled, peer: Peer) {
+    async fn hold_session(self: Arc<Self>, greeted: Greeted<TcpStream>, card: Enrolled, peer: Peer, ends: Ends) {
         let Greeted {
             stream,
             login,
@@ -126,6 +146,7 @@ impl Split {
             primary: None,
             replica: None,
             forward: Forward::new(),
+            ends,
             sequence,
         };
         let end = match session.greeted(sequence).await {

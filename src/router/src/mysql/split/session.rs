@@ -1,6 +1,7 @@
 //! Everything that a session is, in one place; what it does is in the files beside it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::mysql::session::route::{Side, Standing};
 use crate::mysql::session::statements::Statements;
 use crate::mysql::sql::hint::Causal;
 use crate::mysql::sql::lex::Dialect as SqlDialect;
+use crate::mysql::sql::names::TemporaryTables;
 use crate::mysql::wire::capabilities::{Capabilities, Dialect};
 use crate::mysql::wire::forward::Forward;
 use crate::mysql::wire::ok::Status;
@@ -36,6 +38,8 @@ pub(crate) struct Session {
     pub(super) peer: Peer,
     /// What a COM_CHANGE_USER of the client answers.
     pub(super) scramble: Scramble,
+    /// The client's address and the one that it came to, as servers are told if they are told.
+    pub(super) ends: (SocketAddr, SocketAddr),
     /// Number of the packet that the client waits for: 1, but during a login.
     pub(super) sequence: u8,
     /// What the client and the router agreed on.
@@ -72,6 +76,17 @@ pub(super) struct State {
     pub(super) transaction: Option<TransactionLog>,
     /// The id that the statement which is being prepared will have.
     pub(super) reserved: u32,
+    /// Temporary tables of the primary's connection.
+    pub(super) temporary: TemporaryTables,
+    /// What `LAST_INSERT_ID()` gives on the primary.
+    pub(super) last_insert_id: u64,
+    /// Changes that a client without DEPRECATE_EOF is told with its next OK.
+    pub(super) carried: Vec<u8>,
+    /// The session has changed what the binlog says of it: a missing marker proves nothing any more.
+    pub(super) unmarked: bool,
+    /// What was said of the next transaction, or of the last statement, is in one connection only: it is not given back
+    /// before the next statement.
+    pub(super) afterglow: bool,
     /// What the next command is answered with, since the primary was lost in between.
     pub(super) owed: Option<Owed>,
 }
@@ -162,6 +177,11 @@ impl State {
             marker,
             transaction: None,
             reserved: 0,
+            temporary: TemporaryTables::default(),
+            last_insert_id: 0,
+            carried: Vec::new(),
+            unmarked: false,
+            afterglow: false,
             owed: None,
         }
     }

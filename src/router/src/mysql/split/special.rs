@@ -146,6 +146,10 @@ impl Session {
         state.pins.clear_all();
         state.held = None;
         state.transaction = None;
+        state.temporary.clear();
+        state.last_insert_id = 0;
+        state.afterglow = false;
+        state.unmarked = false;
         state.causal = self.split.live().reads.causal.into();
         state.dialect = Default::default();
         self.card.unpin_all();

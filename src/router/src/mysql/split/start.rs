@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
 use quorate_api::clock::Clock;
 use tokio::sync::watch;
@@ -11,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::primary::OpenPrimary;
 use super::serve::Split;
-use crate::config::{Config, Live, ServiceAccount};
+use crate::config::{Config, Live, Network, ServiceAccount};
 use crate::core::connections::Connections;
 use crate::core::hold::Hold;
 use crate::core::metrics::Metrics;
@@ -96,7 +95,7 @@ pub(crate) fn start(
         visitor: around.visitor.clone(),
         routes: around.routes.clone(),
         account: account.clone(),
-        every: Duration::from_millis(service.refresh_ms),
+        every: service.refresh(),
     };
     around.tasks.spawn(keeper.run(source, around.stop.clone()));
     let resolver = Resolver::start(
@@ -120,6 +119,9 @@ pub(crate) fn start(
     );
     around.tasks.spawn(pool.clone().keep(around.stop.clone()));
     let offered = Capabilities::offered(Capabilities::from_parts(u32::MAX, u32::MAX), false, config.local_infile);
+    if let Some(tls) = &files.tls {
+        around.tasks.spawn(tls.clone().keep_fresh(around.stop.clone()));
+    }
     let front = Front {
         accounts,
         credentials: files.credentials,
@@ -144,6 +146,7 @@ pub(crate) fn start(
         slow: SlowStatements::default(),
         replicas: Mutex::default(),
         front: Arc::new(front),
+        proxies: config.listen.proxy_from.iter().filter_map(|text| Network::parse(text)).collect(),
         config: around.config.clone(),
         turn: AtomicUsize::new(0),
         stopping: around.stopping.clone(),

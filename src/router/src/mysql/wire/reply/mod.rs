@@ -206,11 +206,6 @@ impl Reply {
         self.outcome.bytes > 0
     }
 
-    /// Whether the client has only a part of the current packet: then nothing sensible can follow.
-    pub(crate) const fn is_torn(&self) -> bool {
-        self.left > 0 || self.continued
-    }
-
     /// To be added to the sequence ids of a file's packets on their way to the server.
     pub(crate) const fn upload_shift(&self) -> u8 {
         self.shift.wrapping_neg()
