@@ -153,16 +153,16 @@ mod tests {
     #[test]
     fn the_routers_account_is_missed_with_the_statements_that_make_it() {
         let judge = |json: &str| judge_router(Some(&serde_json::from_str(json).unwrap()));
-        assert_eq!(judge(r#"{"access":1573120}"#), None);
+        assert_eq!(judge(r#"{"access":1575168}"#), None);
         assert_eq!(
-            judge(r#"{"access":1572864}"#).unwrap().problem,
+            judge(r#"{"access":1574912}"#).unwrap().problem,
             "quorate_router@localhost lacks PROCESS"
         );
         let missing = judge_router(None).unwrap();
         assert_eq!(missing.code, "account.router_missing");
         for part in [
             "CREATE USER",
-            "GRANT PROCESS, REPLICATION SLAVE, BINLOG MONITOR ON *.*",
+            "GRANT PROCESS, REFERENCES, REPLICATION SLAVE, BINLOG MONITOR ON *.*",
             "`router`",
         ] {
             assert!(missing.remedy.contains(part), "{}", missing.remedy);

@@ -20,8 +20,9 @@ pub(crate) const AGENT_PRIVILEGES: [&str; 12] = [
 ];
 
 /// What the routers' account may do beyond reading `mysql.global_priv` and `quorate.*`; the doctor checks these.
-pub(crate) const ROUTER_PRIVILEGES: [(&str, u64); 3] = [
+pub(crate) const ROUTER_PRIVILEGES: [(&str, u64); 4] = [
     ("PROCESS", 1 << 8),            // whether a statement whose client was lost still runs
+    ("REFERENCES", 1 << 11),        // columns of tables, not their rows: which one is AUTO_INCREMENT
     ("REPLICATION SLAVE", 1 << 19), // reading the binlog for the outcome of a lost commit
     ("BINLOG MONITOR", 1 << 20),    // binlog positions
 ];

@@ -25,6 +25,7 @@ pub(super) struct Pending {
 const AT_WORK: &str = "its old connection is still at work on the primary";
 const BLIND: &str = "the router's account does not see whether the old connection is gone (it needs PROCESS)";
 const PARTIAL: &str = "it changed a table without transactions, perhaps only a part of what it should";
+const FAILED: &str = "it failed after a part of its effect";
 const OTHER_FORM: &str = "it is logged in another form than expected";
 
 /// Asks the primary once and answers what it can.
@@ -132,7 +133,7 @@ fn confirm(found: &Found, question: &Question, columns: &Columns) -> Verdict {
             });
             generated.and_then(|generated| tally.result(found_rows, generated.as_ref()))
         }
-        (_, Some(Logged::Text { error, .. })) if *error != 0 => Err(PARTIAL),
+        (_, Some(Logged::Text { error, .. })) if *error != 0 => Err(FAILED),
         _ => Err(OTHER_FORM),
     };
     match result {

@@ -168,11 +168,7 @@ pub(crate) fn after(then: Then, verdict: Verdict) -> Next {
         (Verdict::CommittedUnknownResult { seq, why }, _) => Failure::ResultLost { seq, why },
         (Verdict::Unprovable { why }, _) => Failure::Unknown { why },
     };
-    Next::Do(if doom.is_some() {
-        Action::Close(failure)
-    } else {
-        Action::Fail(failure)
-    })
+    Next::Do(give_up(failure, doom.as_ref()))
 }
 
 /// Autocommit, nothing holds the session.
@@ -182,7 +178,7 @@ fn alone(standing: Standing<'_>) -> Action {
         InFlight::Idle => Action::Reattach,
         InFlight::Harmless if whole => Action::Repeat,
         InFlight::Harmless => Action::Fail(cut_off()),
-        InFlight::Write { mark: Mark::None, .. } => Action::Fail(untraceable()),
+        InFlight::Write { mark: Mark::None, .. } | InFlight::Other => Action::Fail(untraceable()),
         InFlight::Write { mark, repeatable } => {
             let not = if whole && repeatable {
                 Action::Repeat
@@ -196,7 +192,6 @@ fn alone(standing: Standing<'_>) -> Action {
         InFlight::Fetch => Action::Fail(Failure::Interrupted {
             why: "the cursor was lost with its server",
         }),
-        InFlight::Other => Action::Fail(untraceable()),
     }
 }
 
@@ -254,15 +249,12 @@ fn commit(log: &TransactionLog, not: Action, doom: Option<Failure>) -> Action {
     if !log.wrote() {
         return Action::AnswerOk;
     }
+    let untraceable = give_up(untraceable(), doom.as_ref());
     if !log.wrote_marked() {
-        return Action::Fail(untraceable());
+        return untraceable;
     }
     // Rows without the marker may be all that there is: then finding nothing proves nothing.
-    let not = if log.wrote_unmarked() {
-        Action::Fail(untraceable())
-    } else {
-        not
-    };
+    let not = if log.wrote_unmarked() { untraceable } else { not };
     Action::Resolve(Then {
         subject: Subject::Transaction,
         committed: Committed::Answer,
@@ -288,6 +280,15 @@ fn resolve_write(standing: Standing<'_>, mark: Mark, not: Action, doom: Option<F
         not: Box::new(not),
         doom,
     })
+}
+
+/// The session goes on, unless something of it is lost.
+fn give_up(failure: Failure, doom: Option<&Failure>) -> Action {
+    if doom.is_some() {
+        Action::Close(failure)
+    } else {
+        Action::Fail(failure)
+    }
 }
 
 const fn cut_off() -> Failure {

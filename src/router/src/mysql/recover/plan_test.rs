@@ -256,6 +256,11 @@ fn check(standing: Standing<'_>) {
         !(standing.answered != Answered::Nothing && again(&action)),
         "{standing:?}: {action:?}"
     );
+    let may_go_on = standing.pinned.is_none() && standing.answered != Answered::TornPacket;
+    assert!(
+        may_go_on || matches!(action, Action::Close(_) | Action::Resolve(_)),
+        "{standing:?}: {action:?}"
+    );
     if let Action::Replay = action {
         assert!(standing.transaction.is_some_and(|log| log.replay().is_ok()));
     }
@@ -267,7 +272,12 @@ fn check(standing: Standing<'_>) {
         Verdict::CommittedUnknownResult { seq: 1, why: "" },
         Verdict::Unprovable { why: String::new() },
     ] {
-        let Next::Do(Action::Fail(failure) | Action::Close(failure)) = after(then.clone(), verdict) else {
+        let next = after(then.clone(), verdict);
+        assert!(
+            may_go_on || matches!(next, Next::Do(Action::Close(_))),
+            "{standing:?}: {next:?}"
+        );
+        let Next::Do(Action::Fail(failure) | Action::Close(failure)) = next else {
             panic!("{standing:?} claims what is not known");
         };
         assert!(
@@ -285,6 +295,7 @@ fn check(standing: Standing<'_>) {
             !matches!(next, Action::Resolve(_) | Action::AnswerOk),
             "{standing:?}: {next:?}"
         );
+        assert!(may_go_on || matches!(next, Action::Close(_)), "{standing:?}: {next:?}");
         let sound = standing.pinned.is_none() && standing.answered == Answered::Nothing;
         assert!(sound || !again(&next), "{standing:?}: {next:?}");
     }

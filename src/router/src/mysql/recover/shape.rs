@@ -200,7 +200,10 @@ fn load(mut words: Text<'_>) -> Result<Shape<'_>, &'static str> {
 mod tests {
     use super::*;
 
-    fn shape(text: &str) -> Result<(Verb, &str, Option<u64>, Option<usize>), &'static str> {
+    /// With the number of columns.
+    type Told<'a> = (Verb, &'a str, Option<u64>, Option<usize>);
+
+    fn shape(text: &str) -> Result<Told<'_>, &'static str> {
         Shape::of(text.as_bytes()).map(|shape| {
             let table = std::str::from_utf8(shape.table).unwrap();
             (

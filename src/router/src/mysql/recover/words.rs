@@ -56,9 +56,8 @@ impl<'a> Words<'a> {
                     let end = find(self.rest, b"*/", 2).map_or(self.rest.len(), |at| at.saturating_add(2));
                     self.take(end);
                 }
-                [b'#', ..] => self.skip_line(),
+                [b'#', ..] | [b'-', b'-'] => self.skip_line(),
                 [b'-', b'-', next, ..] if next.is_ascii_whitespace() || next.is_ascii_control() => self.skip_line(),
-                [b'-', b'-'] => self.skip_line(),
                 _ => return true,
             }
         }

@@ -169,7 +169,9 @@ impl Hunt {
         let doubt = self.doubts.iter().find(concerns);
         // More than are remembered: the forgotten ones may be anywhere above the last remembered.
         let last = self.doubts.get(DOUBTS_MAX.saturating_sub(1));
-        doubt.or(last.filter(|last| last.seq < until)).map(|doubt| doubt.why)
+        doubt
+            .or_else(|| last.filter(|last| last.seq < until))
+            .map(|doubt| doubt.why)
     }
 
     fn wanted_in(&self, text: &[u8]) -> Option<Marker> {
