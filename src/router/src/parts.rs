@@ -264,14 +264,19 @@ impl Parts {
 
     /// Lets another process take over, and waits until the clients have left for it, for as long as they may, or until
     /// `shutdown`. Who is here goes on undisturbed.
-    pub(crate) async fn hand_over(&self, successor: Successor, shutdown: &CancellationToken) {
+    pub(crate) async fn hand_over(&self, mut successor: Successor, shutdown: &CancellationToken) {
         self.accepting.cancel();
         self.yielded.cancel();
         self.outward.close();
         self.outward.wait().await;
         let table = self.route.borrow().table().map(|table| RouteTable::clone(table));
-        let obeying = obey(successor, table, self.tables.clone(), self.connections.drained());
-        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(obeying));
+        match successor.hand(table).await {
+            Ok(()) => {
+                let obeying = obey(successor, self.tables.clone(), self.connections.drained());
+                self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(obeying));
+            }
+            Err(error) => tracing::error!(%error, "the process that was taking over is gone; start one"),
+        }
         self.clients.close();
         let patience = self.config.load().limits.hand_over();
         tracing::info!(

@@ -116,6 +116,27 @@ async fn the_old_one_leaves_an_epoch_when_the_new_one_hears_of_it() {
     new.stop().await;
 }
 
+/// Once the old one, with nobody to wait for, ended before it had handed over.
+#[tokio::test]
+async fn an_idle_router_hands_over_before_it_ends() {
+    let world = World::new();
+    let supervisor = Supervisor::start(&world, "s1").await;
+    let config = world.config(&[&supervisor]);
+    let mut serving = Running::start(config.clone()).await;
+    let config = again(config, &serving);
+    supervisor.push(table(1, 5, None, &[]));
+    supervisor.confirmed(1).await;
+    for _ in 0..20 {
+        let next = Router::take_over(config.clone()).await.unwrap();
+        serving.stopped().await;
+        serving = Running::of(next);
+        while !world.path("state/r1.routes.handover").exists() {
+            tokio::task::yield_now().await;
+        }
+    }
+    serving.stop().await;
+}
+
 /// A router that was taken over and does what the test says.
 struct Predecessor(UnixListener);
 

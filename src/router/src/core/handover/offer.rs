@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quorate_api::link;
+use quorate_api::link::{self, LinkError};
 use quorate_model::{Epoch, RouteTable};
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
@@ -114,20 +114,16 @@ impl Drop for Offer {
     }
 }
 
-/// Follows the successor's tables and tells it which epochs have been left, until it or we are gone. First of all it is
-/// told that it may serve: links, disk and listeners have been let go.
-pub(crate) async fn obey(
-    successor: Successor,
-    table: Option<RouteTable>,
-    tables: mpsc::Sender<RouteTable>,
-    mut drained: watch::Receiver<Epoch>,
-) {
-    let Successor(mut stream) = successor;
-    if let Err(error) = link::send(&mut stream, &Handed { table }).await {
-        tracing::error!(%error, "the process that was taking over is gone; start one");
-        return;
+impl Successor {
+    /// Tells it that it may serve: links, disk and listeners have been let go.
+    pub(crate) async fn hand(&mut self, table: Option<RouteTable>) -> Result<(), LinkError> {
+        link::send(&mut self.0, &Handed { table }).await
     }
-    let (mut from, mut to) = stream.into_split();
+}
+
+/// Follows the successor's tables and tells it which epochs have been left, until it or we are gone.
+pub(crate) async fn obey(successor: Successor, tables: mpsc::Sender<RouteTable>, mut drained: watch::Receiver<Epoch>) {
+    let (mut from, mut to) = successor.0.into_split();
     let follow = async {
         while let Ok(table) = link::receive::<RouteTable>(&mut from).await {
             if tables.send(table).await.is_err() {

@@ -154,7 +154,6 @@ impl Shared {
     /// Watches one node until `stop` or the end of the epoch.
     async fn keep_watching(self: Arc<Self>, watch: Watch, stop: CancellationToken) {
         let mut pause = PAUSE.0;
-        let mut said = false;
         loop {
             let Some(seat) = self.monitor.connections.enter(watch.epoch) else {
                 return;
@@ -173,13 +172,13 @@ impl Shared {
                 self.monitor.fleet.doubt(&server);
                 server.load.failed(self.monitor.clock.now());
             }
-            if said {
-                tracing::debug!(%node, why = trouble.why, "position cannot be read");
-            } else {
+            // Once per outage, and only if it is one: the first attempt of an epoch often comes before the door opens. A good
+            // reading resets the pause.
+            if pause == PAUSE.0 * 2 {
                 tracing::warn!(%node, why = trouble.why, "position cannot be read; the node is not read from meanwhile");
+            } else {
+                tracing::debug!(%node, why = trouble.why, "position cannot be read");
             }
-            // Once per outage: a good reading resets the pause.
-            said = pause > PAUSE.0;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep(pause) => {}
