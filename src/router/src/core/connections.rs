@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_model::Epoch;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Every connection to a door, by epoch. A seat is taken *before* a door is dialled, so that none is missed by a cut
 /// that comes in between.
@@ -120,6 +120,11 @@ impl Seat {
     /// Resolves when the epoch has ended: then drop everything that was opened under it, and the seat last.
     pub(crate) async fn ended(&self) {
         self.end.cancelled().await;
+    }
+
+    /// As [`Seat::ended`], to be kept and polled again and again.
+    pub(crate) fn ended_owned(&self) -> WaitForCancellationFutureOwned {
+        self.end.clone().cancelled_owned()
     }
 }
 

@@ -71,10 +71,13 @@ impl Session {
         }
         if decision.side == Side::Replica {
             for _ in 0..REPLICAS_MAX {
-                match Box::pin(self.attach_replica(decision, &job.needs)).await {
+                let (server, epoch, wait) = match self.pick(decision, &job.needs) {
                     Picked::Attached { wait } => return Ok(Some((Side::Replica, wait))),
                     Picked::Primary => break,
-                    Picked::Again => {}
+                    Picked::Other { server, epoch, wait } => (server, epoch, wait),
+                };
+                if Box::pin(self.attach_replica(&server, epoch)).await {
+                    return Ok(Some((Side::Replica, wait)));
                 }
             }
         }
@@ -101,7 +104,8 @@ impl Session {
         seen.max(needs.wish.token.unwrap_or_default())
     }
 
-    async fn attach_replica(&mut self, decision: &Decision, needs: &Needs) -> Picked {
+    /// Which replica a read goes to. The usual case, the one that is attached, costs no allocation.
+    fn pick(&self, decision: &Decision, needs: &Needs) -> Picked {
         let token = self.must_see(needs);
         let (server, epoch, covers) = {
             let view = self.split.fleet.view();
@@ -139,16 +143,22 @@ impl Session {
         if self.replica.as_ref().is_some_and(|backend| Arc::ptr_eq(&backend.server, &server)) {
             return Picked::Attached { wait };
         }
+        Picked::Other { server, epoch, wait }
+    }
+
+    /// Changes to another replica.
+    async fn attach_replica(&mut self, server: &Arc<Server>, epoch: Epoch) -> bool {
         self.release(Side::Replica);
-        match self.connect(&server, epoch, Access::Read).await {
+        self.drop_backend(Side::Replica);
+        match self.connect(server, epoch, Access::Read).await {
             Ok(backend) => {
                 self.install(Side::Replica, backend);
-                Picked::Attached { wait }
+                true
             }
             Err(error) => {
                 tracing::debug!(node = %server.node(), %error, "no connection to a replica");
                 server.load.failed(self.split.clock.now());
-                Picked::Again
+                false
             }
         }
     }
@@ -331,11 +341,18 @@ impl Session {
     }
 }
 
-/// What came of an attempt at a replica.
+/// Where a read goes; with a sequence number, after a wait for it.
 enum Picked {
+    /// To the replica that is attached.
     Attached { wait: Option<u64> },
+    /// To another one.
+    Other {
+        server: Arc<Server>,
+        epoch: Epoch,
+        wait: Option<u64>,
+    },
+    /// To the primary.
     Primary,
-    Again,
 }
 
 /// What came of a replay.

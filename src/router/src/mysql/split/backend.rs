@@ -8,6 +8,7 @@ use bytes::{Buf as _, BytesMut};
 use quorate_model::{Epoch, NodeId};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::core::connections::Seat;
 use crate::core::route::Access;
@@ -23,6 +24,8 @@ use crate::mysql::wire::reply::Outcome;
 
 /// Room that a read is given. One TLS record is 16 KiB, and larger reads save no system calls.
 const READ_BYTES: usize = 16 * 1024;
+/// Room for what a server says unasked: an error of some dozen bytes before it closes.
+const LAST_WORDS_BYTES: usize = 128;
 /// A buffer that grew beyond this is given back when it is empty.
 const KEEP_BYTES: usize = 64 * 1024;
 
@@ -58,6 +61,8 @@ pub(crate) struct Backend {
     fresh: Fresh,
     /// One of the server's `max_backends`; none while it lies in the pool.
     place: Option<Place<PoolKey, Self>>,
+    /// The end of the epoch; made once, so that a read registers nothing anew.
+    over: std::pin::Pin<Box<WaitForCancellationFutureOwned>>,
     /// Dropped last: the epoch counts as over only when the stream is closed.
     seat: Seat,
 }
@@ -131,6 +136,7 @@ impl Backend {
             key,
             fresh: Fresh::New,
             place: Some(place),
+            over: Box::pin(seat.ended_owned()),
             seat,
         }
     }
@@ -219,7 +225,11 @@ impl Backend {
 
     /// Reads more, whatever has come. Dropping it loses nothing.
     pub(crate) async fn fill(&mut self) -> Result<(), Lost> {
-        self.inbound.reserve(READ_BYTES);
+        self.fill_up_to(READ_BYTES).await
+    }
+
+    async fn fill_up_to(&mut self, room: usize) -> Result<(), Lost> {
+        self.inbound.reserve(room);
         tokio::select! {
             biased;
             read = self.stream.read_buf(&mut self.inbound) => match read {
@@ -227,7 +237,7 @@ impl Backend {
                 Ok(_) => Ok(()),
                 Err(error) => Err(Lost::Broken(error)),
             },
-            () = self.seat.ended() => Err(Lost::Epoch(self.epoch)),
+            () = self.over.as_mut() => Err(Lost::Epoch(self.epoch)),
         }
     }
 
@@ -251,7 +261,7 @@ impl Backend {
     /// Resolves when it is of no more use: the epoch has ended, or the server has closed the connection while nothing
     /// was asked of it.
     pub(crate) async fn gone(&mut self) {
-        let _lost = self.fill().await;
+        let _lost = self.fill_up_to(LAST_WORDS_BYTES).await;
     }
 
     /// Resolves when the epoch has ended.

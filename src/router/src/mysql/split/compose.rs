@@ -40,6 +40,7 @@ impl Session {
     /// Writes a job of the client's buffer into the outbound buffer of one side.
     pub(super) async fn compose(&mut self, side: Side, job: &Job, wait: Option<u64>) -> Result<Composed, End> {
         if let Wire::Statement(own) = job.wire
+            && !self.has_statement(side, own)
             && let Err(early) = Box::pin(self.prepare_on(side, own)).await
         {
             return match early {
@@ -84,6 +85,11 @@ impl Session {
         };
         let reply = reply.carrying(std::mem::take(&mut state.carried));
         Ok(Composed::Ready(if checked { reply.checked(Box::new(Checksum::new())) } else { reply }))
+    }
+
+    fn has_statement(&mut self, side: Side, own: u32) -> bool {
+        let own = self.state.statements.resolve(own);
+        self.backend(side).is_some_and(|backend| backend.statements.contains_key(&own))
     }
 
     /// Sees to it that a server has a statement.

@@ -31,7 +31,7 @@ impl Session {
             Command::StmtClose => self.close_statement(len).await,
             Command::StmtReset => self.reset_statement(len, whole).await,
             Command::StmtLongData => self.long_data(len, whole).await,
-            _ => self.execute(command, len, whole).await,
+            _ => Ok(()),
         }
     }
 
@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// Executes, fetches from a cursor, or executes in bulk.
-    async fn execute(&mut self, command: Command, len: usize, whole: bool) -> Result<(), End> {
+    pub(super) async fn execute(&mut self, command: Command, len: usize, whole: bool) -> Result<(), End> {
         let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
         let own = self.state.statements.resolve(statement_id(packet)?);
         let cursor = command == Command::StmtExecute && Execute::parse(packet)?.cursor != 0;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Buf as _;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::backend::Backend;
 use super::compose::Composed;
@@ -17,6 +17,8 @@ use crate::mysql::wire::command::{Command, Head, ReplyShape, Upstream};
 use crate::mysql::wire::packet::HEADER_BYTES;
 use crate::mysql::wire::reply::Outcome;
 
+/// Farther than any session lives without a command that sets the timer anew.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Servers that a command may be lost on before the client is told: each loss takes a failover or a broken network.
 const LOSSES_MAX: u32 = 5;
 
@@ -69,9 +71,9 @@ impl Session {
 
     /// Waits for input, and looks after the connections meanwhile.
     async fn wait(&mut self) -> Result<(), End> {
-        let idle = Instant::now() + self.idle();
+        let since = Instant::now();
         loop {
-            match self.woken(idle).await {
+            match self.woken().await {
                 Woken::Input(Ok(())) => return Ok(()),
                 Woken::Input(Err(error)) => return Err(End::Client(Some(error))),
                 Woken::Gone(Side::Primary) => {
@@ -79,24 +81,31 @@ impl Session {
                     self.lost_between();
                 }
                 Woken::Gone(Side::Replica) => self.drop_backend(Side::Replica),
-                Woken::Idle => self.release_idle(),
+                Woken::Idle => {
+                    // One timer serves all waits: it may have been set for an earlier one.
+                    let due = since + self.idle();
+                    if Instant::now() >= due {
+                        self.release_idle();
+                        self.watch.idle.as_mut().reset(Instant::now() + NEVER);
+                    } else {
+                        self.watch.idle.as_mut().reset(due);
+                    }
+                }
                 Woken::Killed(Kill::Connection) => return Err(End::Killed),
                 Woken::Killed(Kill::Query) => {}
-                Woken::Stopping if self.is_between() => return Err(End::Stopped),
-                Woken::Stopping => tokio::task::yield_now().await,
-                Woken::Stopped => return Err(End::Stopped),
+                Woken::Stopping | Woken::Stopped => return Err(End::Stopped),
             }
         }
     }
 
-    async fn woken(&mut self, idle: Instant) -> Woken {
+    async fn woken(&mut self) -> Woken {
         let between = self.is_between();
         let attached = self.primary.is_some() || self.replica.is_some();
         let Self {
             client,
             primary,
             replica,
-            split,
+            watch,
             card,
             ..
         } = self;
@@ -106,9 +115,9 @@ impl Session {
             () = gone(primary.as_deref_mut()) => Woken::Gone(Side::Primary),
             () = gone(replica.as_deref_mut()) => Woken::Gone(Side::Replica),
             kill = card.killed() => Woken::Killed(kill),
-            () = split.stopped.cancelled() => Woken::Stopped,
-            () = split.stopping.cancelled(), if between => Woken::Stopping,
-            () = sleep_until(idle), if attached => Woken::Idle,
+            () = watch.stopped.as_mut() => Woken::Stopped,
+            () = watch.stopping.as_mut(), if between => Woken::Stopping,
+            () = watch.idle.as_mut(), if attached => Woken::Idle,
         }
     }
 
@@ -135,15 +144,15 @@ impl Session {
             }
             return self.skip(len, whole).await;
         }
+        self.watch_idle();
         let done = match head.command {
             Command::Query => self.query(len, whole).await,
-            Command::StmtPrepare
-            | Command::StmtExecute
-            | Command::StmtBulkExecute
-            | Command::StmtLongData
-            | Command::StmtFetch
-            | Command::StmtReset
-            | Command::StmtClose => Box::pin(self.prepared(head.command, len, whole)).await,
+            Command::StmtExecute | Command::StmtBulkExecute | Command::StmtFetch => {
+                self.execute(head.command, len, whole).await
+            }
+            Command::StmtPrepare | Command::StmtLongData | Command::StmtReset | Command::StmtClose => {
+                Box::pin(self.prepared(head.command, len, whole)).await
+            }
             _ => Box::pin(self.special(head.command, len, whole)).await,
         };
         self.card.end(match self.state.last {
@@ -155,6 +164,14 @@ impl Session {
             return self.skip(len, whole).await;
         }
         Ok(())
+    }
+
+    /// Sets the timer of the first command after a long silence.
+    fn watch_idle(&mut self) {
+        if self.primary.is_none() && self.replica.is_none() {
+            let due = Instant::now() + self.idle();
+            self.watch.idle.as_mut().reset(due);
+        }
     }
 
     /// Drops a command that was answered.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::Backend;
 use super::client::Client;
-use super::session::{End, Session, State};
+use super::session::{End, Session, State, Watch};
 use crate::Config;
 use crate::config::{Network, ProxyProtocol};
 use crate::core::connections::Connections;
@@ -134,6 +134,7 @@ impl Split {
             self.live().reads.causal.into(),
         );
         let mut session = Session {
+            watch: Watch::new(&self),
             split: self,
             card,
             client: Client::new(stream),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::backend::{Backend, Lost};
 use super::client::Client;
@@ -50,6 +52,27 @@ pub(crate) struct Session {
     pub(super) replica: Option<Box<Backend>>,
     /// What goes to the client, reused for every reply.
     pub(super) forward: Forward,
+    pub(super) watch: Watch,
+}
+
+/// What may end a wait for the client; made once, so that a wait registers nothing anew.
+pub(super) struct Watch {
+    pub(super) stopped: Pinned<WaitForCancellationFutureOwned>,
+    pub(super) stopping: Pinned<WaitForCancellationFutureOwned>,
+    pub(super) idle: Pinned<Sleep>,
+}
+
+/// A future that is polled again and again.
+type Pinned<F> = std::pin::Pin<Box<F>>;
+
+impl Watch {
+    pub(super) fn new(split: &Split) -> Self {
+        Self {
+            stopped: Box::pin(split.stopped.clone().cancelled_owned()),
+            stopping: Box::pin(split.stopping.clone().cancelled_owned()),
+            idle: Box::pin(sleep(split.live().pool.idle())),
+        }
+    }
 }
 
 /// What the servers and the client have said that outlives a command.
