@@ -24,7 +24,8 @@ mod run;
 mod sockets;
 
 pub use self::config::{
-    CausalLevel, ClientTls, Config, Limits, Listen, Pooling, ProxyProtocol, ReadPrimary, Reads, ServerSide, ServiceAccount,
+    CausalLevel, ClientTls, Config, Limits, Listen, Pooling, ProxyProtocol, ReadPrimary, Reads, ServerSide,
+    ServiceAccount,
 };
 pub use self::core::machine;
 pub use self::error::Error;

@@ -116,9 +116,7 @@ mod tests {
         let mut journal = Journal::default();
         journal.record("var:sql_mode", "SET SESSION sql_mode=''").unwrap();
         let second = journal.record("user:@x", "SET @x=1").unwrap();
-        journal
-            .record("var:sql_mode", "SET SESSION sql_mode='ANSI'")
-            .unwrap();
+        journal.record("var:sql_mode", "SET SESSION sql_mode='ANSI'").unwrap();
         assert_eq!(texts(&journal, 0), ["SET @x=1", "SET SESSION sql_mode='ANSI'"]);
         assert_eq!(texts(&journal, second), ["SET SESSION sql_mode='ANSI'"]);
         assert!(texts(&journal, journal.version()).is_empty());
@@ -141,7 +139,10 @@ mod tests {
             journal.record(&format!("user:@x{n}"), "SET @x=1").unwrap();
         }
         assert_eq!(journal.record("user:@y", "SET @y=1"), Err(Full));
-        assert!(journal.record("user:@x1", "SET @x1=2").is_ok(), "replacing needs no room");
+        assert!(
+            journal.record("user:@x1", "SET @x1=2").is_ok(),
+            "replacing needs no room"
+        );
         let mut journal = Journal::default();
         assert_eq!(journal.record("user:@x", &"x".repeat(BYTES_MAX)), Err(Full));
     }
@@ -149,10 +150,19 @@ mod tests {
     #[test]
     fn values_are_written_so_that_they_are_read_back() {
         assert_eq!(set_variable("autocommit", Some("ON")), "SET SESSION autocommit='ON'");
-        assert_eq!(set_variable("max_statement_time", Some("1.5")), "SET SESSION max_statement_time=1.5");
-        assert_eq!(set_variable("character_set_results", None), "SET SESSION character_set_results=NULL");
+        assert_eq!(
+            set_variable("max_statement_time", Some("1.5")),
+            "SET SESSION max_statement_time=1.5"
+        );
+        assert_eq!(
+            set_variable("character_set_results", None),
+            "SET SESSION character_set_results=NULL"
+        );
         assert_eq!(set_variable("init", Some("it's")), "SET SESSION init='it''s'");
-        assert_eq!(set_variable("x", Some("\\")), "SET SESSION x=CONVERT(X'5c' USING utf8mb4)");
+        assert_eq!(
+            set_variable("x", Some("\\")),
+            "SET SESSION x=CONVERT(X'5c' USING utf8mb4)"
+        );
         assert_eq!(set_variable("x", Some("1.")), "SET SESSION x='1.'");
     }
 }

@@ -63,11 +63,7 @@ impl Pin {
     /// Whether reads must go where the pin is. A user lock does not change what a read sees.
     pub(crate) const fn holds_reads(self) -> bool {
         match self {
-            Self::LockedTables
-            | Self::XaTransaction
-            | Self::Handler
-            | Self::Settings
-            | Self::Unexplained => true,
+            Self::LockedTables | Self::XaTransaction | Self::Handler | Self::Settings | Self::Unexplained => true,
             // Reads that mention a temporary table, a prepared text or a variable go to the primary one by one.
             Self::TemporaryTable | Self::PreparedText | Self::UserLock | Self::UserVariable | Self::Cursor => false,
         }
@@ -157,7 +153,10 @@ mod tests {
         assert!(pins.none() && pins.first().is_none());
         pins.set(Pin::UserLock, "SELECT GET_LOCK(?, ?)");
         pins.set(Pin::UserLock, "SELECT GET_LOCK(?, ?), 2");
-        assert_eq!(pins.causes().collect::<Vec<_>>(), [(Pin::UserLock, "SELECT GET_LOCK(?, ?)")]);
+        assert_eq!(
+            pins.causes().collect::<Vec<_>>(),
+            [(Pin::UserLock, "SELECT GET_LOCK(?, ?)")]
+        );
         assert_eq!(pins.holding_reads(), None, "a lock does not change what a read sees");
         pins.set(Pin::LockedTables, &"ü".repeat(100));
         assert_eq!(pins.holding_reads(), Some(Pin::LockedTables));

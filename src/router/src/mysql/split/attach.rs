@@ -13,9 +13,9 @@ use tokio::time::sleep;
 use super::backend::Backend;
 use super::job::Job;
 use super::session::{End, Session};
+use crate::config::ProxyProtocol;
 use crate::core::metrics::Refused;
 use crate::core::route::{Access, seconds};
-use crate::config::ProxyProtocol;
 use crate::mysql::auth::login::{Login, LoginError, login};
 use crate::mysql::auth::proxy_protocol::announcement;
 use crate::mysql::auth::server_error::ServerError;
@@ -140,7 +140,11 @@ impl Session {
             }
         };
         let wait = (!covers).then_some(token);
-        if self.replica.as_ref().is_some_and(|backend| Arc::ptr_eq(&backend.server, &server)) {
+        if self
+            .replica
+            .as_ref()
+            .is_some_and(|backend| Arc::ptr_eq(&backend.server, &server))
+        {
             return Picked::Attached { wait };
         }
         Picked::Other { server, epoch, wait }
@@ -187,7 +191,9 @@ impl Session {
                     self.split.metrics.refused(Refused::HoldExpired);
                     let why = self.split.routes.borrow().why_closed(self.split.clock.now());
                     let why = trouble.unwrap_or(why);
-                    return self.no_server(&format!("{why}; gave up after {}", seconds(ticket.waited()))).await;
+                    return self
+                        .no_server(&format!("{why}; gave up after {}", seconds(ticket.waited())))
+                        .await;
                 };
                 self.install(Side::Primary, backend);
             }
@@ -231,7 +237,12 @@ impl Session {
     }
 
     /// One connection to one server, from the pool or new.
-    pub(super) async fn connect(&self, server: &Arc<Server>, epoch: Epoch, access: Access) -> Result<Backend, NoBackend> {
+    pub(super) async fn connect(
+        &self,
+        server: &Arc<Server>,
+        epoch: Epoch,
+        access: Access,
+    ) -> Result<Backend, NoBackend> {
         let split = &self.split;
         let key = PoolKey(Arc::new(Fit {
             node: server.node().clone(),
@@ -249,7 +260,10 @@ impl Session {
                 backend.taken(place);
                 if self.is_logging_in() {
                     let node = backend.node.clone();
-                    backend.log_in(&self.login).await.map_err(|error| NoBackend::login(node, error))?;
+                    backend
+                        .log_in(&self.login)
+                        .await
+                        .map_err(|error| NoBackend::login(node, error))?;
                 }
                 return Ok(backend);
             }
@@ -263,7 +277,10 @@ impl Session {
                 .visitor
                 .knock(&server.endpoint, epoch, access)
                 .await
-                .map_err(|source| NoBackend::Door { node: node.clone(), source })?;
+                .map_err(|source| NoBackend::Door {
+                    node: node.clone(),
+                    source,
+                })?;
             let announcement = announcement(split.live().server.proxy_protocol, self.ends.0, self.ends.1);
             stream.write_all(&announcement).await.map_err(|error| NoBackend::Door {
                 node: node.clone(),

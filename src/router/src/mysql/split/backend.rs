@@ -219,8 +219,14 @@ impl Backend {
     fn is_open(&self) -> bool {
         let mut byte = [0; 1];
         let socket = self.stream.get_ref().0;
-        matches!(rustix::net::recv(socket, &mut byte, rustix::net::RecvFlags::PEEK.union(rustix::net::RecvFlags::DONTWAIT)),
-            Err(rustix::io::Errno::AGAIN))
+        matches!(
+            rustix::net::recv(
+                socket,
+                &mut byte,
+                rustix::net::RecvFlags::PEEK.union(rustix::net::RecvFlags::DONTWAIT)
+            ),
+            Err(rustix::io::Errno::AGAIN)
+        )
     }
 
     /// Reads more, whatever has come. Dropping it loses nothing.

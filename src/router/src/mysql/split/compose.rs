@@ -84,17 +84,27 @@ impl Session {
             _ => Reply::new(job.shape(), *wire_dialect, backend.status),
         };
         let reply = reply.carrying(std::mem::take(&mut state.carried));
-        Ok(Composed::Ready(if checked { reply.checked(Box::new(Checksum::new())) } else { reply }))
+        Ok(Composed::Ready(if checked {
+            reply.checked(Box::new(Checksum::new()))
+        } else {
+            reply
+        }))
     }
 
     fn has_statement(&mut self, side: Side, own: u32) -> bool {
         let own = self.state.statements.resolve(own);
-        self.backend(side).is_some_and(|backend| backend.statements.contains_key(&own))
+        self.backend(side)
+            .is_some_and(|backend| backend.statements.contains_key(&own))
     }
 
     /// Sees to it that a server has a statement.
     pub(super) async fn prepare_on(&mut self, side: Side, own: u32) -> Result<(), Unprepared> {
-        let Self { primary, replica, state, .. } = self;
+        let Self {
+            primary,
+            replica,
+            state,
+            ..
+        } = self;
         let backend = match side {
             Side::Primary => primary.as_deref_mut(),
             Side::Replica => replica.as_deref_mut(),
@@ -114,28 +124,40 @@ impl Session {
         bring_up(backend, state);
         let prefix = state.marker.prefix();
         let prefix = if marked { &prefix[..] } else { &[] };
-        put_command(&mut backend.outbound, 0, &[&[Command::StmtPrepare.byte()], prefix, &text]);
+        put_command(
+            &mut backend.outbound,
+            0,
+            &[&[Command::StmtPrepare.byte()], prefix, &text],
+        );
         let broken = |lost| Unprepared::Broken(Broken::lost(side, lost));
         backend.flush().await.map_err(broken)?;
         while backend.silent.pop_front().is_some() {
             let reply = Reply::swallowed(ReplyShape::ResultSets, backend.caches_metadata());
-            let outcome = finish(backend, reply).await.map_err(|stop| Unprepared::Broken(stop.broken(side)))?;
+            let outcome = finish(backend, reply)
+                .await
+                .map_err(|stop| Unprepared::Broken(stop.broken(side)))?;
             if let ReplyEnd::Err { code, sqlstate } = outcome.end {
                 return Err(Unprepared::Refused(code, sqlstate, text_of(outcome.message)));
             }
         }
         let reply = Reply::swallowed(ReplyShape::Prepare, backend.caches_metadata());
-        let outcome = finish(backend, reply).await.map_err(|stop| Unprepared::Broken(stop.broken(side)))?;
+        let outcome = finish(backend, reply)
+            .await
+            .map_err(|stop| Unprepared::Broken(stop.broken(side)))?;
         match (outcome.end, outcome.prepared) {
             (ReplyEnd::Ok, Some(prepared)) => {
-                let known = OnServer { id: prepared.id, types_version: 0 };
+                let known = OnServer {
+                    id: prepared.id,
+                    types_version: 0,
+                };
                 backend.statements.insert(own, known);
                 Ok(())
             }
-            (ReplyEnd::Err { code, sqlstate }, _) => {
-                Err(Unprepared::Refused(code, sqlstate, text_of(outcome.message)))
-            }
-            (ReplyEnd::Ok, None) => Err(Unprepared::Broken(Broken::Malformed(side, Malformed("a prepare without an id")))),
+            (ReplyEnd::Err { code, sqlstate }, _) => Err(Unprepared::Refused(code, sqlstate, text_of(outcome.message))),
+            (ReplyEnd::Ok, None) => Err(Unprepared::Broken(Broken::Malformed(
+                side,
+                Malformed("a prepare without an id"),
+            ))),
         }
     }
 }
@@ -171,7 +193,11 @@ pub(super) fn bring_up(backend: &mut Backend, state: &State) {
     if let Some(database) = &state.database
         && backend.database.as_ref() != Some(database)
     {
-        put_command(&mut backend.outbound, 0, &[&[Command::InitDb.byte()], database.as_bytes()]);
+        put_command(
+            &mut backend.outbound,
+            0,
+            &[&[Command::InitDb.byte()], database.as_bytes()],
+        );
         backend.silent.push_back(Silent::Setup);
         backend.database = Some(database.clone());
     }
@@ -244,7 +270,10 @@ fn put_statement(
             known.types_version = statement.types_version;
         }
         Types::Unbound if known.types_version != statement.types_version => {
-            let types = statement.types.as_deref().ok_or(Malformed("parameters without types"))?;
+            let types = statement
+                .types
+                .as_deref()
+                .ok_or(Malformed("parameters without types"))?;
             known.types_version = statement.types_version;
             let mut packet = BytesMut::with_capacity(payload.len().saturating_add(HEADER_BYTES));
             put_command(&mut packet, 0, &[&[command.byte()], &id, rest]);
@@ -253,7 +282,9 @@ fn put_statement(
                 _ => execute_with_types(&packet, statement.parameters, types, &mut backend.outbound)?,
             };
             let taken = taken.ok_or(Malformed("parameters too long to be sent to another server"))?;
-            backend.outbound.extend_from_slice(packet.get(taken..).unwrap_or_default());
+            backend
+                .outbound
+                .extend_from_slice(packet.get(taken..).unwrap_or_default());
             return Ok(());
         }
         Types::Unbound | Types::None => {}

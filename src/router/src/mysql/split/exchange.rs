@@ -74,7 +74,9 @@ impl Session {
         let before = |error| lost(side, error, Given::default());
         backend.flush().await.map_err(before)?;
         if !job.whole {
-            upload(client, backend, Upstream::command(), job.len).await.map_err(|stop| stop.broken(side))?;
+            upload(client, backend, Upstream::command(), job.len)
+                .await
+                .map_err(|stop| stop.broken(side))?;
         }
         let mut behind = false;
         while let Some(silent) = backend.silent.pop_front() {
@@ -108,7 +110,9 @@ impl Session {
         };
         let passed = passing.pass(reply).await;
         let given = passing.given;
-        passed.map(|(outcome, sum)| Answer::Passed(outcome, sum)).map_err(|stop| stop.broken_after(side, given))
+        passed
+            .map(|(outcome, sum)| Answer::Passed(outcome, sum))
+            .map_err(|stop| stop.broken_after(side, given))
     }
 }
 
@@ -300,7 +304,9 @@ pub(super) async fn finish_checked(
         if backend.inbound.is_empty() {
             backend.fill().await?;
         }
-        let advance = reply.advance(&mut backend.inbound, &mut nothing).map_err(Stop::Malformed)?;
+        let advance = reply
+            .advance(&mut backend.inbound, &mut nothing)
+            .map_err(Stop::Malformed)?;
         nothing.clear();
         backend.consume(advance.consumed);
         match advance.progress {

@@ -43,7 +43,10 @@ impl Session {
         sum: Option<Box<Checksum>>,
         elapsed: Duration,
     ) {
-        if matches!(job.command, Command::Query | Command::StmtExecute | Command::StmtBulkExecute) {
+        if matches!(
+            job.command,
+            Command::Query | Command::StmtExecute | Command::StmtBulkExecute
+        ) {
             self.state.last = side;
         }
         if let Some(status) = outcome.status {
@@ -140,7 +143,8 @@ impl Session {
         for effect in effects(text, dialect) {
             match effect.target {
                 Target::CausalReads => {
-                    self.state.causal = causal_value(effect.value, dialect).unwrap_or(self.split.live().reads.causal.into());
+                    self.state.causal =
+                        causal_value(effect.value, dialect).unwrap_or(self.split.live().reads.causal.into());
                 }
                 Target::Token => {
                     let token = parse_token(&unquote_or_same(effect.value, dialect)).unwrap_or_default();
@@ -198,11 +202,18 @@ impl Session {
         let open = outcome.status.unwrap_or(self.state.status).any(Status::IN_TRANS);
         let errored = outcome.end != End::Ok;
         // An ERR carries no flags: a transaction that was open stays so, unless the error itself rolls it back.
-        let open = if errored { self.state.transaction.is_some() && !rolls_back(outcome) } else { open };
+        let open = if errored {
+            self.state.transaction.is_some() && !rolls_back(outcome)
+        } else {
+            open
+        };
         if !open && self.state.transaction.is_none() {
             return;
         }
-        let log = self.state.transaction.get_or_insert_with(|| TransactionLog::new(TRANSACTION_BYTES));
+        let log = self
+            .state
+            .transaction
+            .get_or_insert_with(|| TransactionLog::new(TRANSACTION_BYTES));
         if open && !job.whole {
             log.obstruct(Obstacle::Unrepeatable("a statement of more than 1 MiB"));
         }
@@ -224,7 +235,10 @@ impl Session {
     }
 
     fn count(&self, job: &Job, side: Side, outcome: &Outcome, elapsed: Duration) {
-        if !matches!(job.command, Command::Query | Command::StmtExecute | Command::StmtBulkExecute) {
+        if !matches!(
+            job.command,
+            Command::Query | Command::StmtExecute | Command::StmtBulkExecute
+        ) {
             return;
         }
         let (node, ran_on) = match (side, &self.primary, &self.replica) {

@@ -55,22 +55,39 @@ impl Session {
         let (columns, rows) = match what {
             ShowQuorate::Status => {
                 let router = split.visitor.router.as_str();
-                show::status(&split.fleet, &split.registry, &split.pool, router, &split.live().reads, now)
-            },
+                show::status(
+                    &split.fleet,
+                    &split.registry,
+                    &split.pool,
+                    router,
+                    &split.live().reads,
+                    now,
+                )
+            }
             ShowQuorate::Routes => show::routes(&split.fleet, &split.live().reads, now),
             ShowQuorate::Sessions => show::sessions(&split.registry, now),
             ShowQuorate::Digests => shown(split.digests.table(|number| split.numbered(number))),
             ShowQuorate::Slow => shown(split.slow.table()),
             ShowQuorate::Token => {
                 let gtid = format!("0-1-{}", self.state.token);
-                (vec!["token", "causal_reads"], vec![vec![gtid, self.state.causal.name().to_owned()]])
+                (
+                    vec!["token", "causal_reads"],
+                    vec![vec![gtid, self.state.causal.name().to_owned()]],
+                )
             }
             ShowQuorate::Pins => {
                 let row = |(pin, cause): (crate::mysql::session::pins::Pin, &str)| {
-                    let held = if pin.holds_reads() { "everything" } else { "its connection to the primary" };
+                    let held = if pin.holds_reads() {
+                        "everything"
+                    } else {
+                        "its connection to the primary"
+                    };
                     vec![pin.name().to_owned(), cause.to_owned(), held.to_owned()]
                 };
-                (vec!["pin", "statement", "holds"], self.state.pins.causes().map(row).collect())
+                (
+                    vec!["pin", "statement", "holds"],
+                    self.state.pins.causes().map(row).collect(),
+                )
             }
         };
         Table { columns, rows }
@@ -110,7 +127,11 @@ impl Session {
         }
         let target = match &choice {
             Some(Choice::Replica { server, covers }) => {
-                let wait = if *covers { "" } else { ", after a wait for the session's position" };
+                let wait = if *covers {
+                    ""
+                } else {
+                    ", after a wait for the session's position"
+                };
                 format!("replica {}{wait}", server.node())
             }
             Some(Choice::Primary(because)) => format!("primary, since {}", because.text()),
@@ -123,7 +144,10 @@ impl Session {
         row("target", target);
         row("primary", primary);
         row("epoch", view.epoch.to_string());
-        row("causal reads", format!("{}, must see 0-1-{token}", self.state.causal.name()));
+        row(
+            "causal reads",
+            format!("{}, must see 0-1-{token}", self.state.causal.name()),
+        );
         for finding in findings(&view, &ask) {
             row(&format!("replica {}", finding.node), finding.to_string());
         }

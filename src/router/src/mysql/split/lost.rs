@@ -14,8 +14,8 @@ use super::learn::mark;
 use super::session::{Broken, End, Owed, Session};
 use crate::mysql::fleet::registry::Kill;
 use crate::mysql::recover::failure::Failure;
-use crate::mysql::recover::plan::{Action, Answered, InFlight, Next, Standing, Then, after, at_loss};
 use crate::mysql::recover::marker::Target;
+use crate::mysql::recover::plan::{Action, Answered, InFlight, Next, Standing, Then, after, at_loss};
 use crate::mysql::recover::verdict::Question;
 use crate::mysql::session::needs::Effect;
 use crate::mysql::session::route::Side;
@@ -51,12 +51,20 @@ impl Session {
     /// Decides and acts. `seen` is the highest sequence number that was known when the command was sent.
     pub(super) async fn lost(&mut self, job: &Job, side: Side, broken: Broken, seen: u64) -> Result<Retry, End> {
         let (lost, packets, torn, next) = match broken {
-            Broken::Server { lost, packets, torn, next, .. } => (lost, packets, torn, next),
+            Broken::Server {
+                lost,
+                packets,
+                torn,
+                next,
+                ..
+            } => (lost, packets, torn, next),
             Broken::Malformed(_, malformed) => (Lost::Broken(std::io::Error::other(malformed)), false, true, 1),
             Broken::Client(error) => return Err(End::Client(Some(error))),
         };
         tracing::debug!(session = self.card.id, ?side, %lost, "a server was lost under a command");
-        let (epoch, thread) = self.backend(side).map_or_else(Default::default, |backend| (backend.epoch, backend.thread));
+        let (epoch, thread) = self
+            .backend(side)
+            .map_or_else(Default::default, |backend| (backend.epoch, backend.thread));
         let sent = Sent {
             seen,
             target: self.target(job),
@@ -212,7 +220,11 @@ impl Session {
     /// Whether the primary that is attached has the open transaction, if there is one.
     pub(super) fn transaction_is_here(&self) -> bool {
         let open = self.state.transaction.as_ref().is_some_and(|log| !log.is_empty());
-        !open || self.primary.as_ref().is_some_and(|backend| backend.status.any(Status::IN_TRANS))
+        !open
+            || self
+                .primary
+                .as_ref()
+                .is_some_and(|backend| backend.status.any(Status::IN_TRANS))
     }
 
     /// Sends the open transaction again and compares the replies.
@@ -274,17 +286,24 @@ impl Session {
         let backend = primary.as_deref_mut().ok_or(Broken::gone(Side::Primary))?;
         bring_up(backend, state);
         put(backend, state, command, wire, payload).map_err(|error| Broken::Malformed(Side::Primary, error))?;
-        backend.flush().await.map_err(|lost| Broken::lost(Side::Primary, lost))?;
+        backend
+            .flush()
+            .await
+            .map_err(|lost| Broken::lost(Side::Primary, lost))?;
         for _ in 0..std::mem::take(&mut backend.silent).len() {
             let reply = Reply::swallowed(ReplyShape::ResultSets, backend.caches_metadata());
-            finish_checked(backend, reply).await.map_err(|stop| stop.broken(Side::Primary))?;
+            finish_checked(backend, reply)
+                .await
+                .map_err(|stop| stop.broken(Side::Primary))?;
         }
         let shape = command.reply_shape();
         if shape == ReplyShape::None {
             return Ok(0);
         }
         let reply = Reply::swallowed(shape, backend.caches_metadata()).checked(Box::new(Checksum::new()));
-        let (_, sum) = finish_checked(backend, reply).await.map_err(|stop| stop.broken(Side::Primary))?;
+        let (_, sum) = finish_checked(backend, reply)
+            .await
+            .map_err(|stop| stop.broken(Side::Primary))?;
         Ok(sum.map_or(0, |sum| sum.digest()))
     }
 
@@ -313,7 +332,10 @@ impl Session {
 
     /// Nobody can be reached for long enough to say so.
     pub(super) async fn no_server<T: Default>(&mut self, why: &str) -> Result<T, End> {
-        let text = format!("quorate router {}: {why}; see `quorate explain`", self.split.visitor.router);
+        let text = format!(
+            "quorate router {}: {why}; see `quorate explain`",
+            self.split.visitor.router
+        );
         self.send_error(1053, *b"08S01", &text).await?;
         Ok(T::default())
     }
@@ -330,7 +352,8 @@ impl Session {
     /// One loss after the other.
     pub(super) async fn lost_too_often<T: Default>(&mut self) -> Result<T, End> {
         self.state.transaction = None;
-        self.no_server("the servers were lost again and again while this statement was tried").await
+        self.no_server("the servers were lost again and again while this statement was tried")
+            .await
     }
 }
 
@@ -343,12 +366,10 @@ fn in_flight(job: &Job) -> InFlight {
         (_, Effect::Read) if job.needs.is_repeatable() && job.whole => InFlight::Harmless,
         (_, Effect::Begin | Effect::Savepoint | Effect::Session) if job.whole => InFlight::Harmless,
         _ => match mark(&job.needs, job.wire) {
-            Some(mark) if job.needs.is_marked() => {
-                InFlight::Write {
-                    mark,
-                    repeatable: job.whole && job.needs.effect != Effect::Load(true),
-                }
-            }
+            Some(mark) if job.needs.is_marked() => InFlight::Write {
+                mark,
+                repeatable: job.whole && job.needs.effect != Effect::Load(true),
+            },
             _ => InFlight::Other,
         },
     }

@@ -59,14 +59,21 @@ impl Session {
                 pin: None,
                 ..needs
             },
-            wire: if needs.is_marked() && len < MARKED_BYTES_MAX { Wire::Marked } else { Wire::AsIs },
+            wire: if needs.is_marked() && len < MARKED_BYTES_MAX {
+                Wire::Marked
+            } else {
+                Wire::AsIs
+            },
         };
         let Some((side, outcome)) = self.carry_out(&job).await? else {
             return Ok(());
         };
         if let (ReplyEnd::Ok, Some(prepared)) = (outcome.end, outcome.prepared) {
             if let Some(backend) = self.backend(side) {
-                let known = OnServer { id: prepared.id, types_version: 0 };
+                let known = OnServer {
+                    id: prepared.id,
+                    types_version: 0,
+                };
                 backend.statements.insert(own, known);
             }
             let statement = Statement {
@@ -140,7 +147,11 @@ impl Session {
         let own = self.state.statements.resolve(statement_id(packet)?);
         let Some(statement) = self.state.statements.get_mut(own) else {
             // Without an answer, as a server: the EXECUTE that follows will tell.
-            return if whole { Ok(()) } else { Err(End::Torn("long data for an unknown statement".to_owned())) };
+            return if whole {
+                Ok(())
+            } else {
+                Err(End::Torn("long data for an unknown statement".to_owned()))
+            };
         };
         statement.held = true;
         // The pieces and the EXECUTE must go to the same server; the primary can run anything.
@@ -177,7 +188,11 @@ impl Session {
         for side in [Side::Primary, Side::Replica] {
             let Some(backend) = self.backend(side) else { continue };
             if let Some(known) = backend.statements.remove(&own) {
-                put_command(&mut backend.outbound, 0, &[&[Command::StmtClose.byte()], &known.id.to_le_bytes()]);
+                put_command(
+                    &mut backend.outbound,
+                    0,
+                    &[&[Command::StmtClose.byte()], &known.id.to_le_bytes()],
+                );
             }
             // A failure shows with the next command.
             if backend.outbound.len() > CLOSES_BYTES_MAX && backend.flush().await.is_err() {
@@ -200,7 +215,14 @@ impl Session {
         if !std::mem::take(&mut statement.held) {
             // Nothing of it is on a server: no cursor, no pieces.
             let mut out = bytes::BytesMut::new();
-            put_ok(&mut out, 1, &OkFields { status: self.state.status, ..OkFields::default() });
+            put_ok(
+                &mut out,
+                1,
+                &OkFields {
+                    status: self.state.status,
+                    ..OkFields::default()
+                },
+            );
             return self.client.send(&out).await.map_err(|error| End::Client(Some(error)));
         }
         let needs = Needs {
@@ -244,7 +266,12 @@ impl Session {
 
     /// Puts the primary's id of a statement into the command at the front of the client's buffer.
     fn patch_id(&mut self, own: u32) {
-        let Some(id) = self.primary.as_ref().and_then(|backend| backend.statements.get(&own)).map(|known| known.id) else {
+        let Some(id) = self
+            .primary
+            .as_ref()
+            .and_then(|backend| backend.statements.get(&own))
+            .map(|known| known.id)
+        else {
             return;
         };
         if let Some(place) = self.client.inbound.get_mut(HEADER_BYTES + 1..HEADER_BYTES + 5) {

@@ -38,6 +38,10 @@ impl Primary for OpenPrimary {
 
     fn replicated(&self) -> u64 {
         let view = self.fleet.view();
-        view.replicas.iter().map(|server| server.applied()).max().unwrap_or_default()
+        view.replicas
+            .iter()
+            .map(|server| server.applied())
+            .max()
+            .unwrap_or_default()
     }
 }

@@ -35,7 +35,11 @@ impl Session {
             // The rest may hold anything, further statements included.
             needs = Needs {
                 place: Place::Primary,
-                effect: if needs.is_marked() { needs.effect } else { Effect::Unknown },
+                effect: if needs.is_marked() {
+                    needs.effect
+                } else {
+                    Effect::Unknown
+                },
                 ..needs
             };
         }

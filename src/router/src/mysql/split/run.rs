@@ -137,7 +137,11 @@ impl Session {
             _ => (self.client.inbound.len().min(KEPT_BYTES_MAX), false),
         };
         self.card.begin(head.command.byte(), self.split.clock.now());
-        if let Some(owed) = self.state.owed.take_if(|_| head.command.reply_shape() != ReplyShape::None) {
+        if let Some(owed) = self
+            .state
+            .owed
+            .take_if(|_| head.command.reply_shape() != ReplyShape::None)
+        {
             self.tell(&owed.failure, 1).await?;
             if owed.last {
                 return Err(End::Told(owed.failure.to_string()));

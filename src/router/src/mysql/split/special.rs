@@ -200,10 +200,20 @@ impl Session {
             return self.send_error(NO_SUCH_THREAD.0, NO_SUCH_THREAD.1, &text).await;
         };
         let backends = card.backends();
-        let primary = self.split.fleet.view().primary.as_ref().map(|primary| primary.node().clone());
+        let primary = self
+            .split
+            .fleet
+            .view()
+            .primary
+            .as_ref()
+            .map(|primary| primary.node().clone());
         let mut refusal = None;
         for backend in backends.iter().flatten() {
-            let side = if primary.as_ref() == Some(&backend.node) { Side::Primary } else { Side::Replica };
+            let side = if primary.as_ref() == Some(&backend.node) {
+                Side::Primary
+            } else {
+                Side::Replica
+            };
             let hardness = if soft { "SOFT" } else { "HARD" };
             let what = if query { "QUERY" } else { "CONNECTION" };
             let text = format!("KILL {hardness} {what} {}", backend.thread);
@@ -225,18 +235,17 @@ impl Session {
     }
 
     /// Asks a node something of the router's own, as the session's user.
-    async fn ask(
-        &mut self,
-        side: Side,
-        node: &NodeId,
-        text: &str,
-    ) -> Result<Result<(), (u16, [u8; 5], String)>, End> {
+    async fn ask(&mut self, side: Side, node: &NodeId, text: &str) -> Result<Result<(), (u16, [u8; 5], String)>, End> {
         let server = {
             let view = self.split.fleet.view();
             view.server(node).cloned().map(|server| (server, view.epoch))
         };
         let Some((server, epoch)) = server else {
-            return Ok(Err((NO_SUCH_THREAD.0, NO_SUCH_THREAD.1, format!("{node} is not in the route table"))));
+            return Ok(Err((
+                NO_SUCH_THREAD.0,
+                NO_SUCH_THREAD.1,
+                format!("{node} is not in the route table"),
+            )));
         };
         let access = match side {
             Side::Primary => crate::core::route::Access::Write,
@@ -254,7 +263,10 @@ impl Session {
         }
         let mut answer = Ok(());
         for _ in 0..=backend.silent.len() {
-            let reply = Reply::swallowed(crate::mysql::wire::command::ReplyShape::ResultSets, backend.caches_metadata());
+            let reply = Reply::swallowed(
+                crate::mysql::wire::command::ReplyShape::ResultSets,
+                backend.caches_metadata(),
+            );
             match super::exchange::finish(&mut backend, reply).await {
                 Ok(outcome) => {
                     answer = match outcome.end {
@@ -307,13 +319,19 @@ impl Session {
         let over = |lost: super::backend::Lost| End::Told(lost.to_string());
         backend.flush().await.map_err(over)?;
         for _ in 0..backend.silent.len() {
-            let reply = Reply::swallowed(crate::mysql::wire::command::ReplyShape::ResultSets, backend.caches_metadata());
+            let reply = Reply::swallowed(
+                crate::mysql::wire::command::ReplyShape::ResultSets,
+                backend.caches_metadata(),
+            );
             if super::exchange::finish(&mut backend, reply).await.is_err() {
                 return Err(End::Told("the server was lost".to_owned()));
             }
         }
         let rest = backend.inbound.split();
-        self.client.send(&rest).await.map_err(|error| End::Client(Some(error)))?;
+        self.client
+            .send(&rest)
+            .await
+            .map_err(|error| End::Client(Some(error)))?;
         let metrics = self.split.metrics.clone();
         let stopped = self.split.stopped.clone();
         let (stream, seat) = backend.stream();

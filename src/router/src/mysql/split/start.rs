@@ -1,7 +1,7 @@
 //! The split, put together.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 use quorate_api::clock::Clock;
 use tokio::sync::watch;
@@ -80,12 +80,7 @@ impl ClientFiles {
 }
 
 /// Makes the split and starts what works for it.
-pub(crate) fn start(
-    config: &Config,
-    service: &ServiceAccount,
-    files: ClientFiles,
-    around: &Around<'_>,
-) -> Arc<Split> {
+pub(crate) fn start(config: &Config, service: &ServiceAccount, files: ClientFiles, around: &Around<'_>) -> Arc<Split> {
     let account = ServiceLogin {
         user: service.user.clone(),
         password_file: service.password_file.clone(),
@@ -146,7 +141,12 @@ pub(crate) fn start(
         slow: SlowStatements::default(),
         replicas: Mutex::default(),
         front: Arc::new(front),
-        proxies: config.listen.proxy_from.iter().filter_map(|text| Network::parse(text)).collect(),
+        proxies: config
+            .listen
+            .proxy_from
+            .iter()
+            .filter_map(|text| Network::parse(text))
+            .collect(),
         config: around.config.clone(),
         turn: AtomicUsize::new(0),
         stopping: around.stopping.clone(),
