@@ -264,9 +264,13 @@ fn check(standing: Standing<'_>) {
     if let Action::Replay = action {
         assert!(standing.transaction.is_some_and(|log| log.replay().is_ok()));
     }
-    let Action::Resolve(then) = action else {
-        return;
-    };
+    if let Action::Resolve(then) = action {
+        check_verdicts(standing, &then, may_go_on);
+    }
+}
+
+fn check_verdicts(standing: Standing<'_>, then: &Then, may_go_on: bool) {
+    let again = |action: &Action| matches!(action, Action::Repeat | Action::Replay);
     assert!(standing.answered != Answered::TornPacket, "{standing:?}");
     for verdict in [
         Verdict::CommittedUnknownResult { seq: 1, why: "" },
@@ -300,7 +304,7 @@ fn check(standing: Standing<'_>) {
         assert!(sound || !again(&next), "{standing:?}: {next:?}");
     }
     let confirmed = after(
-        then,
+        then.clone(),
         Verdict::Committed {
             affected: 0,
             last_insert_id: 0,

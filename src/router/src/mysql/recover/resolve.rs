@@ -94,7 +94,8 @@ async fn serve<P: Primary>(primary: P, limits: Limits, mut asked: mpsc::Receiver
             pending.push(pend(next));
         }
         pending.retain(|pending| !pending.answer.is_closed());
-        if let Err(why) = timeout(limits.patience, round(&primary, limits, &mut pending))
+        // A connection that hangs takes a part of the time, so that another one can be tried.
+        if let Err(why) = timeout(limits.patience / 3, round(&primary, limits, &mut pending))
             .await
             .unwrap_or_else(|_| Err("reading the binlog took too long".to_owned()))
         {

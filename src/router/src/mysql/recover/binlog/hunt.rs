@@ -283,3 +283,7 @@ fn definition_affects(text: &[u8]) -> u64 {
         .is_some_and(|word| word.is("DATABASE") || word.is("SCHEMA"));
     u64::from(creates && database)
 }
+
+#[cfg(test)]
+#[path = "hunt_test.rs"]
+mod tests;

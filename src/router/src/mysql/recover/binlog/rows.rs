@@ -57,9 +57,14 @@ impl Layout {
         };
         let mut walked = Walked { rows: 0, first: None };
         while !fields.is_empty() {
+            let left = fields.rest().len();
             let mut row = self.row(&mut fields, before)?;
             if change == Change::Update {
                 row = self.row(&mut fields, after)?;
+            }
+            // A row without any column has no end, and no server writes one.
+            if fields.rest().len() == left {
+                return None;
             }
             walked.rows = walked.rows.checked_add(1)?;
             walked.first.get_or_insert(row);
@@ -169,4 +174,65 @@ fn decimal(precision: u8, scale: u8) -> Option<Size> {
     };
     let whole = bytes(precision.checked_sub(scale)?)?;
     Some(Size::Fixed(u16::from(whole.checked_add(bytes(scale)?)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn table<'a>(types: &'a [u8], metadata: &'a [u8]) -> Table<'a> {
+        Table {
+            id: 1,
+            schema: b"s",
+            name: b"t",
+            types,
+            metadata,
+        }
+    }
+
+    #[test]
+    fn rows_are_counted_and_integers_read() {
+        // INT, VARCHAR(300), TINYINT.
+        let layout = Layout::of(&table(&[3, 15, 1], &[44, 1])).unwrap();
+        let images = [
+            &[3, 0b111][..],
+            &[0b010, 7, 0, 0, 0, 0xff],
+            &[0b000, 8, 0, 0, 0, 2, 0, b'a', b'b', 1],
+        ]
+        .concat();
+        let walked = layout.walk(&images, Change::Write).unwrap();
+        assert_eq!((walked.rows, walked.first), (2, Some(vec![Some(7), None, Some(-1)])));
+        assert_eq!(
+            layout.walk(images.get(..images.len() - 1).unwrap(), Change::Write),
+            None
+        );
+    }
+
+    #[test]
+    fn an_update_is_a_pair_and_its_second_half_counts() {
+        let layout = Layout::of(&table(&[3, 1], &[])).unwrap();
+        let images = [2, 0b01, 0b11, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 5];
+        let walked = layout.walk(&images, Change::Update).unwrap();
+        assert_eq!((walked.rows, walked.first), (1, Some(vec![Some(2), Some(5)])));
+    }
+
+    proptest! {
+        #[test]
+        fn no_images_panic_or_hang(types: Vec<u8>, metadata: Vec<u8>, images: Vec<u8>) {
+            if let Some(layout) = Layout::of(&table(&types, &metadata)) {
+                for change in [Change::Write, Change::Update, Change::Delete] {
+                    let _ = layout.walk(&images, change);
+                }
+            }
+        }
+
+        #[test]
+        fn rows_without_columns_do_not_hang(present in 0_u8..4, images: Vec<u8>) {
+            let layout = Layout::of(&table(&[6, 6], &[])).unwrap();
+            let images = [&[2, present, present][..], &images].concat();
+            let _ = layout.walk(&images, Change::Update);
+        }
+    }
 }

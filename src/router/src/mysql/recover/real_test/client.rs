@@ -36,6 +36,7 @@ pub(super) struct Done {
 /// Why there is no OK.
 #[derive(Debug)]
 pub(super) enum Failed {
+    #[expect(dead_code, reason = "read by `Debug` when a test fails")]
     Server(String),
     Lost,
 }
