@@ -7,6 +7,7 @@
 mod epochs;
 mod faults;
 mod supervisors;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
