@@ -96,8 +96,8 @@ pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     front: &Front,
     peer: &Peer,
 ) -> Result<Greeted<S>, GreetError> {
-    let mut patience = Patience::new(front.handshake);
-    let version = match front.accounts.any(front.patience).await {
+    let mut patience = Patience::new(front.handshake());
+    let version = match front.accounts.any(front.patience()).await {
         Ok(snapshot) => snapshot.version.clone(),
         Err(unread) => {
             farewell(&mut stream, 0, &unavailable(&unread), &mut patience).await;
@@ -203,7 +203,7 @@ pub(crate) async fn change<S: AsyncRead + AsyncWrite + Unpin>(
     before: &Login,
     scramble: &Scramble,
 ) -> Result<(Login, u8), GreetError> {
-    let mut patience = Patience::new(front.handshake);
+    let mut patience = Patience::new(front.handshake());
     let tls = stream.is_tls();
     let mut packets = Packets::new(stream, 1);
     let Some(change) = Change::parse(packet, before.capabilities | PHASE) else {

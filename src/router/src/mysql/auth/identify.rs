@@ -72,12 +72,12 @@ pub(super) async fn identify<S: AsyncRead + AsyncWrite + Unpin>(
     if claim.plugin.is_none_or(|plugin| plugin == native::PLUGIN.as_bytes()) {
         answers.native = Some((*claim.scramble, Zeroizing::new(claim.answer.to_vec())));
     }
-    let known = front.accounts.any(front.patience).await?;
+    let known = front.accounts.any(front.patience()).await?;
     if let Judged::Known(secret) = judge(packets, front, claim, &known, &mut answers, patience).await? {
         return Ok(Verdict::Known(secret));
     }
     // The password or the account may be newer than what is known.
-    let fresh = front.accounts.fresh(front.patience).await?;
+    let fresh = front.accounts.fresh(front.patience()).await?;
     let judged = judge(packets, front, claim, &fresh, &mut answers, patience).await?;
     let text = match judged {
         Judged::Known(secret) => return Ok(Verdict::Known(secret)),

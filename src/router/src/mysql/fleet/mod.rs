@@ -7,7 +7,6 @@
 //!                   session ──► registry: who is here, doing what, pinned by what
 //! ```
 
-#![allow(dead_code, reason = "wired by the split session")]
 
 pub(crate) mod card;
 pub(crate) mod choose;

@@ -120,11 +120,6 @@ impl<K: Key, B: Pooled> Pool<K, B> {
         place.put(key, connection, self.clock.now());
     }
 
-    /// Sessions that wait for a connection to this node.
-    pub(crate) fn waiters(&self, node: &NodeId) -> usize {
-        self.lock().get(node).map_or(0, |shelf| shelf.waiting())
-    }
-
     /// Idle, open and waited for, over all servers.
     pub(crate) fn counts(&self) -> &Counts {
         &self.counts

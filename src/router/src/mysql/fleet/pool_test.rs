@@ -152,7 +152,7 @@ async fn who_waits_makes_others_give_back_and_is_served_in_order() {
         panic!("there is only one place");
     };
     assert!(place.is_wanted());
-    assert_eq!(world.pool.waiters(ada.node()), 2);
+    assert_eq!(world.pool.counts().read(), (0, 1, 2));
     world.pool.put(place, ada.clone(), connection);
     let Ok(Grant::Idle(place, connection)) = one.try_recv() else {
         panic!("handed over");

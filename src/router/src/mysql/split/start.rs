@@ -123,8 +123,7 @@ pub(crate) fn start(config: &Config, service: &ServiceAccount, files: ClientFile
         tls: files.tls,
         offered: offered.bits(),
         collation: COLLATION,
-        handshake: config.limits.handshake(),
-        patience: config.limits.hold_wait(),
+        config: around.config.clone(),
     };
     Arc::new(Split {
         visitor: around.visitor.clone(),

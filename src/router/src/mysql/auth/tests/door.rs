@@ -114,7 +114,7 @@ fn settings() -> Config {
         "supervisors": {"s1": "127.0.0.1:9"},
         "tls": {"ca": "", "cert": "", "key": ""},
         "state_file": "",
-        "limits": {"dial_timeout_ms": 10_000},
+        "limits": {"dial_timeout_ms": 10_000, "handshake_ms": 30_000, "hold_wait_ms": 30_000},
     });
     serde_json::from_value(settings).unwrap()
 }

@@ -1,11 +1,14 @@
 //! Clients that do not speak the protocol.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
+use crate::config::{Config, Live, least};
 use crate::mysql::auth::account::Account;
 use crate::mysql::auth::accounts::{Accounts, Keeper, Snapshot, accounts};
 use crate::mysql::auth::flags::PHASE;
@@ -27,10 +30,15 @@ fn front(handshake: Duration) -> (Front, Keeper) {
         tls: None,
         offered: 0,
         collation: 45,
-        handshake,
-        patience: Duration::from_secs(10),
+        config: live(handshake),
     };
     (front, keeper)
+}
+
+fn live(handshake: Duration) -> Live {
+    let mut config: Config = serde_json::from_value(least()).unwrap();
+    config.limits.handshake_ms = u64::try_from(handshake.as_millis()).unwrap();
+    Arc::new(ArcSwap::from_pointee(config))
 }
 
 fn peer() -> Peer {

@@ -72,8 +72,7 @@ impl Router {
             tls: None,
             offered: OFFERED,
             collation: 45,
-            handshake: Duration::from_secs(30),
-            patience: Duration::from_secs(30),
+            config: door.visitor().config,
         };
         adapt(&mut front);
         let front = Arc::new(front);
