@@ -123,6 +123,12 @@ fn judge(
 /// It was committed: with which result?
 fn confirm(found: &Found, question: &Question, columns: &Columns) -> Verdict {
     let seq = found.seq;
+    let is_array = matches!(&found.logged, Some(Logged::Rows(tally)) if tally.may_be_several());
+    if matches!(question.subject, Subject::Statement { .. }) && (is_array || found.is_repeated) {
+        return Verdict::Unprovable {
+            why: format!("it was carried out row by row from sequence number {seq}, and some rows may be missing"),
+        };
+    }
     let result = match (question.subject, &found.logged) {
         (Subject::Transaction, _) => Ok((0, 0)),
         _ if !found.transactional && !matches!(found.logged, Some(Logged::Text { .. })) => Err(PARTIAL),

@@ -30,6 +30,7 @@ pub(super) struct Shape<'a> {
 /// Why a result cannot be told from text and rows.
 pub(super) const UNCLEAR: &str = "the statement's form is not understood";
 const SEVERAL: &str = "it changes several tables";
+const ARRAY: &str = "it has an array of parameters";
 const RETURNING: &str = "it returns rows";
 const LAST_INSERT_ID: &str = "it uses LAST_INSERT_ID";
 
@@ -97,9 +98,18 @@ impl<'a> Shape<'a> {
     }
 }
 
+/// Whether a text may have been executed in several transactions: the server carries out an array of parameters as one
+/// statement for lists of rows only, else row by row. `whole`: all of the text is there.
+pub(super) fn may_be_several(text: &[u8], whole: bool) -> bool {
+    let is_array = !whole || Words::of(text).any(|word| word == Word::Sign(b'?'));
+    is_array && Shape::of_table(text).map_or(true, |shape| shape.rows.is_none())
+}
+
 fn obstacle(word: Word<'_>) -> Option<&'static str> {
     match word {
         Word::Unreadable => Some(UNCLEAR),
+        // Other parameters are logged with their values.
+        Word::Sign(b'?') => Some(ARRAY),
         word if word.is("RETURNING") => Some(RETURNING),
         word if word.is("LAST_INSERT_ID") => Some(LAST_INSERT_ID),
         word if word.is("PARTITION") => Some(UNCLEAR),
@@ -265,6 +275,7 @@ mod tests {
             ("DELETE t, u FROM t JOIN u", SEVERAL),
             ("DELETE FROM t USING t JOIN u", SEVERAL),
             ("INSERT INTO t VALUES (1) RETURNING id", RETURNING),
+            ("INSERT INTO t VALUES (?)", ARRAY),
             ("UPDATE t SET x = LAST_INSERT_ID(x + 1)", LAST_INSERT_ID),
             ("UPDATE t PARTITION (p) SET x = 1", UNCLEAR),
             ("INSERT INTO t VALUES (1) /*!99999 x */", UNCLEAR),
@@ -273,5 +284,26 @@ mod tests {
         ] {
             assert_eq!(shape(text), Err(why), "{text}");
         }
+    }
+
+    #[test]
+    fn an_array_of_parameters_is_one_statement_only_for_lists_of_rows() {
+        for text in [
+            "UPDATE t SET v = ?",
+            "DELETE FROM t WHERE v = ?",
+            "INSERT INTO t SELECT ?",
+            "UPDATE t, u SET t.v = ?",
+        ] {
+            assert!(may_be_several(text.as_bytes(), true), "{text}");
+        }
+        for text in [
+            "REPLACE INTO t VALUES (?)",
+            "INSERT INTO t SET v = ?",
+            "UPDATE t SET v = '?' /* ? */",
+        ] {
+            assert!(!may_be_several(text.as_bytes(), true), "{text}");
+        }
+        assert!(may_be_several(b"UPDATE t SET v = 'beginning of", false));
+        assert!(!may_be_several(b"INSERT INTO t VALUES (1), (2", false));
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) transactional: bool,
     /// Its only statement; nothing if there are several.
     pub(crate) logged: Option<Logged>,
+    /// Whether there is more than one such group.
+    pub(crate) is_repeated: bool,
 }
 
 /// How a statement is logged.
@@ -244,12 +246,13 @@ impl Hunt {
         for (marker, logged) in self.pending.drain(..) {
             match self.found.get_mut(&marker) {
                 Some(found) if found.seq == gtid.seq => found.logged = None,
-                Some(_) => {}
+                Some(found) => found.is_repeated = true,
                 None => {
                     let found = Found {
                         seq: gtid.seq,
                         transactional: whole && gtid.is_transactional(),
                         logged: Some(logged),
+                        is_repeated: false,
                     };
                     self.found.insert(marker, found);
                 }

@@ -2,7 +2,7 @@
 
 use super::event::{Change, Rows, Table};
 use super::rows::{Integers, Layout};
-use crate::mysql::recover::shape::{Shape, UNCLEAR, Verb};
+use crate::mysql::recover::shape::{Shape, UNCLEAR, Verb, may_be_several};
 
 /// Longest text that is kept to be understood.
 const TEXT_MAX: usize = 1024 * 1024;
@@ -19,6 +19,8 @@ const GENERATED: &str = "its last insert id is not certain";
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     text: Vec<u8>,
+    /// Whether that is all of it.
+    whole: bool,
     tables: Vec<Counts>,
     why_not: Option<&'static str>,
 }
@@ -51,6 +53,7 @@ impl Tally {
     pub(super) fn of(text: &[u8]) -> Self {
         Self {
             text: text.get(..TEXT_MAX).unwrap_or(text).to_vec(),
+            whole: text.len() <= TEXT_MAX,
             tables: Vec::new(),
             why_not: (text.len() > TEXT_MAX).then_some("its text is too long to be read again"),
         }
@@ -89,6 +92,11 @@ impl Tally {
         if walked.is_none() {
             self.why_not.get_or_insert(COMPRESSED);
         }
+    }
+
+    /// Whether there may be other transactions of the same statement, of which some may be missing.
+    pub(crate) fn may_be_several(&self) -> bool {
+        may_be_several(&self.text, self.whole)
     }
 
     /// Schema, name and number of columns of the table whose numbering column matters for the result.

@@ -145,3 +145,28 @@ async fn a_transaction_is_found_by_any_of_its_statements() {
     assert_eq!(resolver.ask(question).await, expected);
     assert_eq!(resolver.ask(later).await, Verdict::NotCommitted);
 }
+
+/// As the server does it with an array of parameters for UPDATE: a transaction for each.
+#[tokio::test]
+async fn several_transactions_of_one_statement_are_not_taken_for_all_of_it() {
+    let lab = Lab::start().await;
+    let mut session = Session::open(&lab.primary.socket(), false).await;
+    session.run("CREATE DATABASE app").await.unwrap();
+    session
+        .run("CREATE TABLE app.t (id INT PRIMARY KEY, v INT)")
+        .await
+        .unwrap();
+    let start = session
+        .run("INSERT INTO app.t VALUES (1, 1)")
+        .await
+        .unwrap()
+        .seq
+        .unwrap();
+    session.marked("UPDATE app.t SET v = v + 1").await.unwrap();
+    session.marked("UPDATE app.t SET v = v + 1").await.unwrap();
+    let question = asked(&lab, &session, start);
+    drop(session);
+    let (resolver, _tasks) = resolver(here(&lab, u64::MAX), Duration::from_secs(20));
+    let verdict = resolver.ask(question).await;
+    assert!(is_unprovable(&verdict, "row by row"), "{verdict:?}");
+}
