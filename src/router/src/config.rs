@@ -221,19 +221,8 @@ impl Config {
                 return wrong(&format!("supervisors.{id}"), format!("`{address}` is not `host:port`"));
             }
         }
-        let Listen { rw, ro, tunnel, .. } = self.listen;
-        let pairs = [
-            ("ro", Some(ro), "rw", rw),
-            ("tunnel", tunnel, "rw", rw),
-            ("tunnel", tunnel, "ro", ro),
-        ];
-        for (later, address, earlier, taken) in pairs {
-            if let Some(address) = address.filter(|it| *it == taken && it.port() != 0) {
-                return wrong(
-                    &format!("listen.{later}"),
-                    format!("{address} is `listen.{earlier}` too; give each a port"),
-                );
-            }
+        if let Some((field, problem)) = self.listen.wrong() {
+            return wrong(&field, problem);
         }
         if !(1..=THREADS_MAX).contains(&self.threads) {
             return wrong("threads", format!("is {}; it must be 1 to {THREADS_MAX}", self.threads));
@@ -256,17 +245,32 @@ impl Config {
         if limits.handshake_ms == 0 {
             return wrong("limits.handshake_ms", "is 0; no client could ever log in".to_owned());
         }
-        if let Some(bad) = self.listen.proxy_from.iter().find(|it| Network::parse(it).is_none()) {
-            return wrong(
-                "listen.proxy_from",
-                format!("has `{bad}`, which is no network such as `10.0.0.0/8`"),
-            );
-        }
         let service = self.service.as_ref().and_then(ServiceAccount::wrong);
         match service.or_else(|| self.reads.wrong()).or_else(|| self.pool.wrong()) {
             Some((field, problem)) => wrong(field, problem),
             None => Ok(()),
         }
+    }
+}
+
+impl Listen {
+    /// What is wrong with it: the field and the remedy.
+    fn wrong(&self) -> Option<(String, String)> {
+        let Self { rw, ro, tunnel, .. } = *self;
+        let pairs = [
+            ("ro", Some(ro), "rw", rw),
+            ("tunnel", tunnel, "rw", rw),
+            ("tunnel", tunnel, "ro", ro),
+        ];
+        for (later, address, earlier, taken) in pairs {
+            if let Some(address) = address.filter(|it| *it == taken && it.port() != 0) {
+                let problem = format!("{address} is `listen.{earlier}` too; give each a port");
+                return Some((format!("listen.{later}"), problem));
+            }
+        }
+        let bad = self.proxy_from.iter().find(|it| Network::parse(it).is_none())?;
+        let problem = format!("has `{bad}`, which is no network such as `10.0.0.0/8`");
+        Some(("listen.proxy_from".to_owned(), problem))
     }
 }
 

@@ -9,7 +9,6 @@ pub(crate) mod relay;
 pub(crate) mod session;
 pub(crate) mod split;
 pub(crate) mod sql;
-#[cfg_attr(not(test), expect(dead_code, reason = "wired by the split session"))]
 pub(crate) mod stats;
 pub(crate) mod tunnel;
 pub(crate) mod wire;

@@ -45,8 +45,6 @@ pub(crate) struct Accepted {
     pub(crate) capabilities: u64,
     /// What the next [`change_user`] is answered against.
     pub(crate) scramble: Scramble,
-    /// The OK packet's payload.
-    pub(crate) ok: Vec<u8>,
 }
 
 /// Why a server did not let the client in.
@@ -94,7 +92,7 @@ pub(crate) async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     };
     packets.write(&Zeroizing::new(response.packet())).await?;
     let (ok, scramble) = converse(&mut packets, &login.secret, hello.scramble).await?;
-    accepted(hello.connection, hello.version, capabilities, scramble, ok)
+    accepted(hello.connection, hello.version, capabilities, scramble, &ok)
 }
 
 /// Logs in anew on a connection that is idle: everything of its session is dropped, as by the server's own rules.
@@ -123,7 +121,7 @@ pub(crate) async fn change_user<S: AsyncRead + AsyncWrite + Unpin>(
         before.version.clone(),
         before.capabilities,
         scramble,
-        ok,
+        &ok,
     )
 }
 
@@ -185,16 +183,15 @@ fn accepted(
     version: String,
     capabilities: u64,
     scramble: Scramble,
-    ok: Vec<u8>,
+    ok: &[u8],
 ) -> Result<Accepted, LoginError> {
-    let status = status(&ok).ok_or(LoginError::Unexpected("a malformed OK"))?;
+    let status = status(ok).ok_or(LoginError::Unexpected("a malformed OK"))?;
     Ok(Accepted {
         thread_id,
         status,
         version,
         capabilities,
         scramble,
-        ok,
     })
 }
 

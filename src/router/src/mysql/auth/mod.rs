@@ -12,7 +12,6 @@
 //!
 //! Start with `greet.rs` (towards clients), then `login.rs` (towards servers). Packets are in `hello.rs`, `response.rs`,
 //! `switch.rs` and `change.rs`, all pure; `service.rs` is the router's own connection.
-#![allow(dead_code, reason = "wired by the split session")]
 
 pub(crate) mod account;
 pub(crate) mod accounts;

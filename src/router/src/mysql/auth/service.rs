@@ -180,11 +180,6 @@ impl Service {
         &self.accepted.version
     }
 
-    /// The server's number for this connection.
-    pub(crate) const fn thread_id(&self) -> u32 {
-        self.accepted.thread_id
-    }
-
     /// The stream, between two commands, for what is no query (a binlog dump).
     pub(crate) fn into_stream(self) -> DoorStream {
         self.stream

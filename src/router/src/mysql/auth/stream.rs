@@ -16,14 +16,6 @@ pub(crate) enum ClientStream<S> {
 }
 
 impl<S> ClientStream<S> {
-    /// The socket below.
-    pub(crate) fn socket(&self) -> &S {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
-        }
-    }
-
     /// Whether bytes are encrypted.
     pub(crate) const fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))

@@ -7,7 +7,6 @@
 //!                   session ──► registry: who is here, doing what, pinned by what
 //! ```
 
-
 pub(crate) mod card;
 pub(crate) mod choose;
 pub(crate) mod credits;

@@ -83,7 +83,7 @@ fn held(needs: &Needs, pins: &Pins) -> Option<Pin> {
         return None;
     }
     let variable = pins.has(Pin::UserVariable) && needs.facts.has(Facts::READS_USER_VARIABLES);
-    pins.holding_reads().or(variable.then_some(Pin::UserVariable))
+    pins.holding_reads().or_else(|| variable.then_some(Pin::UserVariable))
 }
 
 fn wished(place: WishPlace, needs: &Needs, standing: &Standing<'_>) -> Decision {

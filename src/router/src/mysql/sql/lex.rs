@@ -10,7 +10,9 @@ mod literal;
 mod token;
 
 pub(crate) use dialect::{Charset, Dialect};
-pub(crate) use literal::{unquote, unquote_or_same};
+#[cfg(test)]
+use literal::unquote;
+pub(crate) use literal::unquote_or_same;
 pub(crate) use token::{Kind, Token};
 
 use bytes::{is_digit, is_space, is_word};

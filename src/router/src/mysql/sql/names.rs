@@ -21,11 +21,6 @@ pub(crate) struct TemporaryTables {
 }
 
 impl TemporaryTables {
-    /// Whether there are none, as far as the texts tell.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.names.is_empty() && !self.overflowed
-    }
-
     /// Takes note of a text that creates (or renames) temporary tables: of every name in it that follows `TABLE`, `EXISTS`,
     /// `SEQUENCE`, `TO`, `RENAME` or a dot.
     pub(crate) fn observe(&mut self, text: &[u8], dialect: Dialect) {

@@ -51,7 +51,7 @@ pub(crate) enum Class<'a> {
     TextPrepare {
         /// The statement's name, without quotes.
         name: &'a [u8],
-        /// The literal as written, quotes included ([`super::lex::unquote`]); none for `FROM @v` or an expression.
+        /// The literal as written, quotes included; none for `FROM @v` or an expression.
         literal: Option<&'a [u8]>,
     },
     /// `EXECUTE name …`.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,8 +42,6 @@ pub(crate) enum RanOn {
     Primary,
     /// A replica, by a small number that stays the same for a node as long as this router runs.
     Replica(u8),
-    /// Answered by the router itself.
-    Router,
 }
 
 /// What is known about one shape in one thread.
@@ -81,7 +78,6 @@ impl Row {
                     *count = count.saturating_add(1);
                 }
             }
-            RanOn::Router => {}
         }
         self.last = sample.at;
         self.times.record(sample.took);
@@ -134,14 +130,14 @@ struct Shard {
 #[derive(Debug)]
 pub(crate) struct Digests {
     shards: Box<[Mutex<Shard>]>,
-    max: AtomicUsize,
+    max: usize,
 }
 
-/// One shape over all threads, for metrics.
+/// One shape over all threads.
 #[derive(Debug, Clone)]
-pub(crate) struct Summary {
+struct Summary {
     /// The shape's hash; 0 for the others.
-    pub(crate) shape: u64,
+    shape: u64,
     row: Row,
 }
 
@@ -150,13 +146,8 @@ impl Digests {
     pub(crate) fn new(threads: usize, max: usize) -> Self {
         Self {
             shards: (0..threads.max(1)).map(|_| Mutex::default()).collect(),
-            max: AtomicUsize::new(max),
+            max,
         }
-    }
-
-    /// Takes a new limit; shapes already known stay.
-    pub(crate) fn set_max(&self, max: usize) {
-        self.max.store(max, Ordering::Relaxed);
     }
 
     /// Takes one statement, as this data thread. `text` is asked only for a shape not seen here before.
@@ -166,7 +157,7 @@ impl Digests {
         if let Some(row) = shard.rows.get_mut(&sample.shape) {
             return row.record(sample);
         }
-        if shard.rows.len() < self.max.load(Ordering::Relaxed) {
+        if shard.rows.len() < self.max {
             let row = shard
                 .rows
                 .entry(sample.shape)
@@ -185,17 +176,8 @@ impl Digests {
         Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Forgets everything.
-    pub(crate) fn reset(&self) {
-        for thread in 0..self.shards.len() {
-            if let Some(mut shard) = self.shard(thread) {
-                *shard = Shard::default();
-            }
-        }
-    }
-
     /// All threads together: the shapes that took most time first, the row for all others last.
-    pub(crate) fn summaries(&self) -> Vec<Summary> {
+    fn summaries(&self) -> Vec<Summary> {
         let mut merged = Rows::default();
         let mut others = Row::new(OTHERS.into(), Duration::MAX);
         for thread in 0..self.shards.len() {
@@ -215,8 +197,7 @@ impl Digests {
             .map(|(shape, row)| Summary { shape, row: *row })
             .collect();
         all.sort_unstable_by_key(|summary| (std::cmp::Reverse(summary.row.times.sum()), summary.shape));
-        let max = self.max.load(Ordering::Relaxed);
-        for beyond in all.split_off(max.min(all.len())) {
+        for beyond in all.split_off(self.max.min(all.len())) {
             others.merge(&beyond.row);
         }
         if others.count > 0 {
@@ -251,26 +232,6 @@ const COLUMNS: [&str; 13] = [
 ];
 
 impl Summary {
-    /// How often it ran.
-    pub(crate) const fn count(&self) -> u64 {
-        self.row.count
-    }
-
-    /// How often the reply was an error.
-    pub(crate) const fn errors(&self) -> u64 {
-        self.row.errors
-    }
-
-    /// The readable shape.
-    pub(crate) fn text(&self) -> &str {
-        &self.row.text
-    }
-
-    /// How long it took.
-    pub(crate) const fn times(&self) -> &Histogram {
-        &self.row.times
-    }
-
     fn cells(&self, replica: &impl Fn(u8) -> Option<String>) -> Vec<String> {
         let row = &self.row;
         let digest = if self.shape == 0 {

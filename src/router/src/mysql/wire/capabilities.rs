@@ -12,7 +12,11 @@ pub(crate) struct Capabilities(u64);
 macro_rules! bits {
     ($($(#[$doc:meta])* $name:ident = $bit:literal;)*) => {
         impl Capabilities {
-            $($(#[$doc])* pub(crate) const $name: Self = Self(1 << $bit);)*
+            $(
+                $(#[$doc])*
+                #[allow(dead_code, reason = "bits that are never negotiated have a name for logs only")]
+                pub(crate) const $name: Self = Self(1 << $bit);
+            )*
             const NAMED: &'static [(u32, &'static str)] = &[$(($bit, stringify!($name))),*];
         }
     };
@@ -124,9 +128,6 @@ impl Capabilities {
     ]);
     /// What the router handles on the client's side alone.
     const TOWARDS_CLIENT: Self = Self::union(&[Self::CONNECT_WITH_DB, Self::IGNORE_SIGPIPE]);
-
-    /// No bit.
-    pub(crate) const NONE: Self = Self(0);
 
     const fn union(all: &[Self]) -> Self {
         let mut bits = 0;
@@ -240,11 +241,6 @@ impl PoolBits {
     pub(crate) const fn bits(self) -> u64 {
         self.0.bits()
     }
-
-    /// Capabilities of a connection of that pool.
-    pub(crate) fn capabilities(self) -> Capabilities {
-        Capabilities::towards_server(self.0)
-    }
 }
 
 /// How a client writes what the command phase carries.
@@ -328,7 +324,6 @@ mod tests {
             (Capabilities::PROTOCOL_41 | Capabilities::SESSION_TRACK).pool_bits()
         );
         assert_ne!(plain.pool_bits(), found.pool_bits());
-        assert_eq!(found.pool_bits().capabilities(), Capabilities::towards_server(found));
         assert!(!Capabilities::towards_server(found).has(Capabilities::CONNECT_WITH_DB));
         assert_eq!(format!("{:?}", found & Capabilities::FOUND_ROWS), "{FOUND_ROWS}");
     }

@@ -13,12 +13,7 @@ impl Checksum {
         Self(RawHasher::new(SecretBuffer::default()))
     }
 
-    /// Starts over.
-    pub(crate) fn reset(&mut self) {
-        *self = Self::new();
-    }
-
-    /// Of everything since it was made or reset.
+    /// Of everything since it was made.
     pub(crate) fn digest(&self) -> u128 {
         self.0.finish_128()
     }

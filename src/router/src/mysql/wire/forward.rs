@@ -13,13 +13,11 @@ struct Segment {
 
 /// A list of pieces to write, in order, with one `write_vectored`. Reused, so that nothing is allocated per packet.
 ///
-/// Ranges are those of one buffer, the caller's; several replies in it are forwarded together by telling with
-/// [`Self::set_base`] where the part of the next one starts.
+/// Ranges are those of one buffer, the caller's.
 #[derive(Debug, Default)]
 pub(crate) struct Forward {
     segments: Vec<Segment>,
     scratch: Vec<u8>,
-    base: usize,
     length: usize,
 }
 
@@ -33,13 +31,7 @@ impl Forward {
     pub(crate) fn clear(&mut self) {
         self.segments.clear();
         self.scratch.clear();
-        self.base = 0;
         self.length = 0;
-    }
-
-    /// Where in the caller's buffer the chunk of the next `advance` starts.
-    pub(crate) const fn set_base(&mut self, base: usize) {
-        self.base = base;
     }
 
     /// Bytes in all.
@@ -90,16 +82,6 @@ impl Forward {
         filled
     }
 
-    /// Appends all of it to `out`, for a caller that has to keep it.
-    pub(crate) fn copy_to(&self, buffer: &[u8], written: usize, out: &mut bytes::BytesMut) {
-        let mut skip = written;
-        for segment in &self.segments {
-            let bytes = self.bytes(buffer, *segment);
-            out.extend_from_slice(bytes.get(skip..).unwrap_or_default());
-            skip = skip.saturating_sub(bytes.len());
-        }
-    }
-
     fn bytes<'a>(&'a self, buffer: &'a [u8], segment: Segment) -> &'a [u8] {
         let from = if segment.made { &self.scratch } else { buffer };
         from.get(segment.start..segment.end).unwrap_or_default()
@@ -110,8 +92,8 @@ impl Forward {
         if start < end {
             self.push(Segment {
                 made: false,
-                start: start.saturating_add(self.base),
-                end: end.saturating_add(self.base),
+                start,
+                end,
             });
         }
     }

@@ -16,6 +16,7 @@ pub(crate) const INFILE: u8 = 0xfb;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Status(pub(crate) u16);
 
+// Bits that have no name here are passed on as they are.
 impl Status {
     /// In a transaction.
     pub(crate) const IN_TRANS: Self = Self(0x1);
@@ -23,26 +24,10 @@ impl Status {
     pub(crate) const AUTOCOMMIT: Self = Self(0x2);
     /// Another result follows.
     pub(crate) const MORE_RESULTS: Self = Self(0x8);
-    /// The optimiser found no good index.
-    pub(crate) const NO_GOOD_INDEX: Self = Self(0x10);
-    /// The optimiser used no index.
-    pub(crate) const NO_INDEX: Self = Self(0x20);
     /// No rows came: fetch them.
     pub(crate) const CURSOR_EXISTS: Self = Self(0x40);
     /// The cursor is at its end.
     pub(crate) const LAST_ROW_SENT: Self = Self(0x80);
-    /// A database was dropped.
-    pub(crate) const DB_DROPPED: Self = Self(0x100);
-    /// `sql_mode` has NO_BACKSLASH_ESCAPES.
-    pub(crate) const NO_BACKSLASH_ESCAPES: Self = Self(0x200);
-    /// The statement's metadata changed since it was prepared.
-    pub(crate) const METADATA_CHANGED: Self = Self(0x400);
-    /// The query was slow.
-    pub(crate) const SLOW: Self = Self(0x800);
-    /// OUT parameters of a procedure.
-    pub(crate) const OUT_PARAMS: Self = Self(0x1000);
-    /// In a READ ONLY transaction.
-    pub(crate) const IN_TRANS_READONLY: Self = Self(0x2000);
     /// Session tracking follows.
     pub(crate) const STATE_CHANGED: Self = Self(0x4000);
 
@@ -126,16 +111,6 @@ pub(crate) struct EofPacket {
 }
 
 impl EofPacket {
-    /// From a payload, whose first byte was checked by the caller.
-    pub(crate) fn parse(payload: &[u8]) -> Result<Self, Malformed> {
-        let mut fields = Fields(payload);
-        fields.u8()?;
-        Ok(Self {
-            warnings: fields.u16()?,
-            status: Status(fields.u16()?),
-        })
-    }
-
     /// Its payload.
     pub(crate) const fn payload(self) -> [u8; 5] {
         let ([a, b], [c, d]) = (self.warnings.to_le_bytes(), self.status.0.to_le_bytes());

@@ -104,18 +104,6 @@ impl<'a> Fields<'a> {
         let length = self.lenenc()?;
         self.bytes(length)
     }
-
-    /// A string up to a NUL, which is taken too.
-    pub(crate) fn nul_terminated(&mut self) -> Result<&'a [u8], Malformed> {
-        let mut parts = self.0.splitn(2, |byte| *byte == 0);
-        match (parts.next(), parts.next()) {
-            (Some(field), Some(rest)) => {
-                self.0 = rest;
-                Ok(field)
-            }
-            _ => Err(Malformed("a string without its end")),
-        }
-    }
 }
 
 /// The bytes of a length-encoded integer and how many of them count.
@@ -170,12 +158,6 @@ mod tests {
                 .string()
                 .is_err()
         );
-        let mut fields = Fields(b"user\0rest");
-        assert_eq!(
-            (fields.nul_terminated(), fields.rest()),
-            (Ok(&b"user"[..]), &b"rest"[..])
-        );
-        assert!(fields.nul_terminated().is_err());
     }
 
     #[test]

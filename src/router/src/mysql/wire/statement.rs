@@ -7,8 +7,6 @@ use bytes::BytesMut;
 
 use super::packet::{Fields, HEADER_BYTES, Malformed, PACKET_MAX, header_bytes, narrow};
 
-/// The id that stands for the statement that was prepared last.
-pub(crate) const LAST_PREPARED: u32 = u32::MAX;
 /// Command byte, statement id, cursor flags, iteration count.
 const EXECUTE_HEAD_BYTES: usize = 10;
 /// Bulk flag: the types are in this packet.
@@ -19,13 +17,6 @@ pub(crate) fn statement_id(payload: &[u8]) -> Result<u32, Malformed> {
     let mut fields = Fields(payload);
     fields.u8()?;
     fields.u32()
-}
-
-/// Puts another statement id in the place of the client's.
-pub(crate) fn patch_statement_id(payload: &mut [u8], id: u32) -> Result<(), Malformed> {
-    let place = payload.get_mut(1..5).ok_or(Malformed("a packet ends inside a field"))?;
-    place.copy_from_slice(&id.to_le_bytes());
-    Ok(())
 }
 
 /// What an EXECUTE says about the types of its parameters: two bytes for each.
@@ -60,8 +51,7 @@ impl Execute {
     }
 }
 
-/// The types in a COM_STMT_EXECUTE of a statement with `params` parameters. The start of a payload is enough, if it is
-/// long enough ([`execute_start_bytes`]).
+/// The types in a COM_STMT_EXECUTE of a statement with `params` parameters.
 pub(crate) fn execute_types(payload: &[u8], params: u16) -> Result<Types<'_>, Malformed> {
     if params == 0 {
         return Ok(Types::None);
@@ -75,17 +65,9 @@ pub(crate) fn execute_types(payload: &[u8], params: u16) -> Result<Types<'_>, Ma
     fields.bytes(types_bytes(params)).map(Types::Bound)
 }
 
-/// How much of a COM_STMT_EXECUTE's payload has to be there to know its types.
-pub(crate) fn execute_start_bytes(params: u16) -> usize {
-    let variable = null_bitmap_bytes(params)
-        .saturating_add(types_bytes(params))
-        .saturating_add(1);
-    EXECUTE_HEAD_BYTES.saturating_add(usize::try_from(variable).unwrap_or(usize::MAX))
-}
-
 /// Writes the header and the start of a COM_STMT_EXECUTE with `types` in it, for a client's that came without.
 ///
-/// `packet` is the start of the client's packet, header included, with [`execute_start_bytes`] of payload or all of it.
+/// `packet` is the client's packet, header included, at least up to where the types belong.
 /// Returns how many bytes of the client's packet are replaced by what was written: the rest follows as it is. `None` if
 /// the packet would become so long that it has to be split; then build it with [`super::write::put_command`].
 pub(crate) fn execute_with_types(

@@ -165,21 +165,6 @@ pub(crate) fn put_query(out: &mut BytesMut, text: &str) {
     put_command(out, 0, &[&[Command::Query.byte()], text.as_bytes()]);
 }
 
-/// The start of a client's COM_QUERY or COM_STMT_PREPARE with `prefix` before its text: header, command byte, prefix.
-/// `length` is that of the client's one packet, whose text follows as it is (its first five bytes are replaced).
-///
-/// False, and nothing written, if the packet would have to be split: then build it with [`put_command`].
-pub(crate) fn put_prefixed(out: &mut BytesMut, command: Command, sequence: u8, length: u32, prefix: &[u8]) -> bool {
-    let longer = length.saturating_add(narrow(prefix.len()));
-    if longer >= PACKET_MAX || length == 0 {
-        return false;
-    }
-    out.extend_from_slice(&header_bytes(longer, sequence));
-    out.extend_from_slice(&[command.byte()]);
-    out.extend_from_slice(prefix);
-    true
-}
-
 fn ok_payload(out: &mut BytesMut, first: u8, ok: &OkFields<'_>) {
     out.extend_from_slice(&[first]);
     put_lenenc(out, ok.affected_rows);

@@ -3,17 +3,13 @@
 use bytes::BytesMut;
 
 use super::capabilities::{Capabilities, Dialect};
-use super::command::Command;
 use super::command::{ReplyShape, Upstream};
 use super::forward::Forward;
 use super::ok::{OkPacket, Status};
 use super::packet::header;
 use super::reply::{End, Progress, Reply};
-use super::statement::{
-    Execute, LAST_PREPARED, Types, bulk_types, bulk_with_types, execute_start_bytes, execute_types, execute_with_types,
-    patch_statement_id, statement_id,
-};
-use super::write::{OkFields, TextResult, put_command, put_end, put_err, put_ok, put_prefixed, put_query};
+use super::statement::{Execute, Types, bulk_types, bulk_with_types, execute_types, execute_with_types, statement_id};
+use super::write::{OkFields, TextResult, put_command, put_end, put_err, put_ok, put_query};
 
 fn dialect(capabilities: Capabilities) -> Dialect {
     Dialect::of(capabilities)
@@ -22,7 +18,7 @@ fn dialect(capabilities: Capabilities) -> Dialect {
 #[test]
 fn a_result_set_is_that_of_a_server() {
     let mut out = BytesMut::new();
-    let old = dialect(Capabilities::NONE);
+    let old = dialect(Capabilities::default());
     let mut result = TextResult::begin(&mut out, old, 1, Status::AUTOCOMMIT, &["a"]);
     result.row(&[Some("x")]);
     result.row(&[None]);
@@ -80,7 +76,7 @@ fn single_packets_can_be_read() {
     out.clear();
     put_err(&mut out, 3, 1290, *b"HY000", "no");
     assert_eq!(header(&out), Some((11, 3)));
-    let mut reply = Reply::new(ReplyShape::Simple, dialect(Capabilities::NONE), Status::default());
+    let mut reply = Reply::new(ReplyShape::Simple, dialect(Capabilities::default()), Status::default());
     reply.advance(&mut out, &mut Forward::new()).unwrap();
     assert_eq!(
         reply.outcome().end,
@@ -115,15 +111,6 @@ fn commands_are_split_as_their_length_demands() {
     assert_eq!(&out[..], b"\x09\0\0\0\x03SELECT 1");
 }
 
-#[test]
-fn a_text_gets_a_prefix() {
-    let mut out = BytesMut::new();
-    assert!(put_prefixed(&mut out, Command::Query, 0, 9, b"/*q*/"));
-    out.extend_from_slice(b"SELECT 1");
-    assert_eq!(&out[..], b"\x0e\0\0\0\x03/*q*/SELECT 1");
-    assert!(!put_prefixed(&mut out, Command::Query, 0, 0xff_fffa, b"/*q*/"));
-}
-
 /// Three parameters, the second NULL.
 const EXECUTE: &[u8] = b"\x17\x05\0\0\0\x01\x01\0\0\0\x02\x01\x03\0\x06\0\xfd\0\x09\0\0\0\x01k";
 const UNTYPED: &[u8] = b"\x17\x05\0\0\0\x01\x01\0\0\0\x02\0\x09\0\0\0\x01k";
@@ -141,7 +128,8 @@ fn types_are_taken_from_one_execute_and_put_into_another() {
     assert_eq!(execute_types(UNTYPED, 3), Ok(Types::Unbound));
     assert_eq!(execute_types(&EXECUTE[..10], 0), Ok(Types::None));
     assert_eq!(Execute::parse(EXECUTE), Ok(Execute { id: 5, cursor: 1 }));
-    assert_eq!(execute_start_bytes(3), 18);
+    assert_eq!(statement_id(EXECUTE), Ok(5));
+    assert!(statement_id(&EXECUTE[..4]).is_err());
 
     let packet = framed(UNTYPED);
     // The start of the packet is enough: the rest may still be on its way.
@@ -173,16 +161,6 @@ fn types_are_put_into_a_bulk() {
     let replaced = bulk_with_types(&packet, b"\xfd\0", &mut out).unwrap().unwrap();
     out.extend_from_slice(&packet[replaced..]);
     assert_eq!(&out[..], framed(with));
-}
-
-#[test]
-fn statement_ids_are_patched() {
-    let mut payload = EXECUTE.to_vec();
-    patch_statement_id(&mut payload, 0x0102_0304).unwrap();
-    assert_eq!(statement_id(&payload), Ok(0x0102_0304));
-    assert_eq!(&payload[5..], &EXECUTE[5..]);
-    assert!(patch_statement_id(&mut [0x17, 1], 1).is_err());
-    assert_eq!(statement_id(&[0x17, 255, 255, 255, 255]), Ok(LAST_PREPARED));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 
+use super::LET_IN;
 use super::door::Door;
 use super::router::Router;
 use super::server::{Server, cell, complained, said, user};
@@ -94,7 +95,7 @@ async fn users_change_within_a_connection_on_both_sides() {
         let mut backend = UnixStream::connect(server.socket()).await.unwrap();
         let accepted = login(&mut backend, &greeted.login, DEPRECATE_EOF).await.unwrap();
         let mut packets = Packets::new(&mut greeted.stream, greeted.sequence);
-        packets.write(&accepted.ok).await.unwrap();
+        packets.write(LET_IN).await.unwrap();
         (greeted, backend, accepted)
     });
     let (mut greeted, mut backend, before) = greeted;
@@ -127,10 +128,7 @@ async fn users_change_within_a_connection_on_both_sides() {
             assert_eq!(accepted.thread_id, before.thread_id);
             let who = cell(&query(&mut backend, WHO).await.unwrap());
             assert_eq!(who, format!("{name}@localhost"));
-            Packets::new(&mut greeted.stream, sequence)
-                .write(&accepted.ok)
-                .await
-                .unwrap();
+            Packets::new(&mut greeted.stream, sequence).write(LET_IN).await.unwrap();
         };
         let (changed, ()) = tokio::join!(change_user(&mut client, &as_whom, &known), router_side);
         match changed {

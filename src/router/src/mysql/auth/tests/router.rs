@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::LET_IN;
 use super::door::Door;
 use super::server::Server;
 use crate::config::ProxyProtocol;
@@ -95,7 +96,7 @@ impl Router {
                     server.flush().await.unwrap();
                     let verdict = login(&mut server, &greeted.login, greeted.login.capabilities).await;
                     let answer = match &verdict {
-                        Ok(accepted) => accepted.ok.clone(),
+                        Ok(_) => LET_IN.to_vec(),
                         Err(LoginError::Refused(error)) => error.packet(),
                         Err(error) => panic!("{error}"),
                     };

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Dialect;
 
 /// What a string literal (as written, quotes included) says.
-pub(crate) fn unquote(literal: &[u8], dialect: Dialect) -> Cow<'_, [u8]> {
+pub(super) fn unquote(literal: &[u8], dialect: Dialect) -> Cow<'_, [u8]> {
     let start = literal
         .iter()
         .position(|byte| matches!(byte, b'\'' | b'"'))

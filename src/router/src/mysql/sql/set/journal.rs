@@ -3,19 +3,6 @@
 use super::{Effect, Target};
 
 impl Effect<'_> {
-    /// Whether a new connection needs it to be like this one.
-    pub(crate) const fn is_session_state(&self) -> bool {
-        matches!(
-            self.target,
-            Target::Variable(_)
-                | Target::User(_)
-                | Target::Names
-                | Target::Charset
-                | Target::Role
-                | Target::Transaction
-        )
-    }
-
     /// Whether reading the value depends on `sql_mode` or the character set, so that the journal has to keep their order.
     pub(crate) fn depends_on_dialect(&self) -> bool {
         self.value.iter().any(|byte| matches!(byte, b'\\' | b'"' | 0x80..))

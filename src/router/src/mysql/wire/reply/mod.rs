@@ -168,12 +168,6 @@ impl Reply {
         }
     }
 
-    /// Adds `shift` to all sequence ids: for a command that went to the server in other packets than it came in.
-    pub(crate) fn shifted(mut self, shift: u8) -> Self {
-        self.shift = shift;
-        self
-    }
-
     /// Adds the reply to a checksum, which [`Self::finish`] gives back.
     pub(crate) fn checked(mut self, checksum: Box<Checksum>) -> Self {
         self.checksum = Some(checksum);
@@ -187,6 +181,7 @@ impl Reply {
     }
 
     /// What is known so far.
+    #[cfg(test)]
     pub(crate) const fn outcome(&self) -> &Outcome {
         &self.outcome
     }
@@ -197,13 +192,9 @@ impl Reply {
     }
 
     /// Whether it is over.
+    #[cfg(test)]
     pub(crate) fn is_done(&self) -> bool {
         self.state == State::Done
-    }
-
-    /// Whether the client got any of it: then it cannot be asked of another server.
-    pub(crate) const fn is_begun(&self) -> bool {
-        self.outcome.bytes > 0
     }
 
     /// To be added to the sequence ids of a file's packets on their way to the server.
