@@ -20,7 +20,12 @@ pub(crate) struct Account {
     pub(crate) methods: Vec<Method>,
     /// REQUIRE SSL, X509, ISSUER, SUBJECT or CIPHER.
     pub(crate) needs_tls: bool,
+    /// Whether it has the privilege PROCESS.
+    pub(crate) sees_processes: bool,
 }
+
+/// PROCESS among the bits of `access`.
+const PROCESS: u64 = 1 << 8;
 
 /// How an account proves itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +49,7 @@ struct Priv {
     auth_or: Vec<Alternative>,
     is_role: bool,
     ssl_type: u8,
+    access: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -77,6 +83,7 @@ impl Account {
             pattern: Pattern::parse(host),
             methods,
             needs_tls: found.ssl_type > 0,
+            sees_processes: found.access & PROCESS != 0,
         })
     }
 

@@ -97,7 +97,9 @@ fn route(view: &View, server: &Server, reads: &Reads, now: Moment) -> Vec<String
 }
 
 /// Every session and what holds it in place.
-pub(crate) fn sessions(registry: &Registry, now: Moment) -> Shown {
+///
+/// As in a server's process list, who may not see everything sees the sessions of one user, `only`.
+pub(crate) fn sessions(registry: &Registry, only: Option<&str>, now: Moment) -> Shown {
     let columns = vec![
         "id",
         "user",
@@ -116,6 +118,7 @@ pub(crate) fn sessions(registry: &Registry, now: Moment) -> Shown {
     let rows = registry
         .snapshot()
         .iter()
+        .filter(|session| only.is_none_or(|user| session.user == user))
         .map(|session| session_row(session, now))
         .collect();
     (columns, rows)
@@ -213,7 +216,7 @@ mod tests {
         let session = registry.enroll("rw", client, Moment::from_micros(4_000_000));
         session.begin(3, Moment::from_micros(8_500_000));
         session.pin("user lock", "SELECT GET_LOCK('a', 1)", Moment::from_micros(6_000_000));
-        let (columns, rows) = sessions(&registry, NOW);
+        let (columns, rows) = sessions(&registry, None, NOW);
         assert_eq!(rows[0].len(), columns.len());
         assert_eq!(rows[0][5..8], ["Query", "500", "5"]);
         assert_eq!(rows[0].last().unwrap(), "user lock for 3 s: SELECT GET_LOCK('a', 1)");

@@ -7,7 +7,7 @@ use crate::config::CausalLevel;
 use crate::mysql::recover::marker::{Mark, mark_of};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::sql::hint::{Causal, RouteTo};
-use crate::mysql::sql::verdict::{Class, Facts, Verdict, WriteKind};
+use crate::mysql::sql::verdict::{Class, Completion, Facts, Verdict, WriteKind};
 
 /// Where a statement may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,12 +175,17 @@ fn effect(class: &Class<'_>) -> Effect {
         Class::Write(WriteKind::Load { local }) => Effect::Load(*local),
         Class::Write(WriteKind::Ddl) | Class::SetPassword => Effect::Ddl,
         Class::Begin(_) => Effect::Begin,
-        Class::Commit(_) => Effect::Commit,
-        Class::Rollback(_) => Effect::Rollback,
+        Class::Commit(then) if is_plain(then) => Effect::Commit,
+        Class::Rollback(then) if is_plain(then) => Effect::Rollback,
         Class::Savepoint(_) => Effect::Savepoint,
         Class::Session | Class::Use(_) | Class::SetNextTransaction => Effect::Session,
         _ => Effect::Unknown,
     }
+}
+
+/// Whether it does nothing but end the transaction: neither another one begins nor the connection ends.
+fn is_plain(completion: &Completion) -> bool {
+    completion.chain != Some(true) && completion.release != Some(true)
 }
 
 fn pin(verdict: &Verdict<'_>) -> Option<Pin> {

@@ -31,6 +31,8 @@ pub(super) enum Answer {
     Silent,
     /// The replica was behind; the client has nothing yet.
     Behind,
+    /// The replica has answered with an error that the primary may not have; the client has nothing yet.
+    Declined,
     /// The server refused a piece of the session's state; the client has nothing yet.
     StateRefused(String),
 }
@@ -74,9 +76,9 @@ impl Session {
         let before = |error| lost(side, error, Given::default());
         backend.flush().await.map_err(before)?;
         if !job.whole {
-            upload(client, backend, Upstream::command(), job.len)
-                .await
-                .map_err(|stop| stop.broken(side))?;
+            let mut command = Upstream::command();
+            let sent = upload(client, backend, &mut command, job.len).await;
+            sent.map_err(|stop| stop.broken(side))?;
         }
         let mut behind = false;
         while let Some(silent) = backend.silent.pop_front() {
@@ -99,7 +101,7 @@ impl Session {
             if refused {
                 let discard = Reply::swallowed(job.shape(), backend.caches_metadata());
                 finish(backend, discard).await.map_err(|stop| stop.broken(side))?;
-                return Ok(Answer::Behind);
+                return Ok(Answer::Declined);
             }
         }
         let mut passing = Passing {
@@ -146,7 +148,7 @@ impl Stop {
         match self {
             Self::Client(error) => Broken::Client(error),
             Self::Server(error) => lost(side, error, given),
-            Self::Malformed(error) => Broken::Malformed(side, error),
+            Self::Malformed(error) => lost(side, Lost::Broken(io::Error::other(error)), given),
         }
     }
 }
@@ -187,8 +189,11 @@ impl Passing<'_> {
                     return Ok((outcome, sum));
                 }
                 Progress::SendFile => {
-                    let file = Upstream::file(reply.upload_shift());
-                    upload(self.client, self.backend, file, 0).await?;
+                    let shift = reply.upload_shift();
+                    let mut file = Upstream::file(shift);
+                    let sent = upload(self.client, self.backend, &mut file, 0).await;
+                    self.given.next = file.last_sequence().wrapping_sub(shift).wrapping_add(1);
+                    sent?;
                     reply.file_sent();
                 }
                 Progress::More if self.backend.inbound.is_empty() => {}
@@ -240,27 +245,25 @@ async fn write(client: &mut Client, backend: &Backend, forward: &Forward) -> Res
 }
 
 /// Passes what the client sends on to the server until `upstream` ends. `sent` bytes at the front of the client's buffer
-/// were sent already. The server may end it early by closing; its last words are read by the caller.
-async fn upload(
-    client: &mut Client,
-    backend: &mut Backend,
-    mut upstream: Upstream,
-    sent: usize,
-) -> Result<Upstream, Stop> {
+/// were sent already. If the server is lost meanwhile, the rest is taken and dropped: only then does the client listen.
+async fn upload(client: &mut Client, backend: &mut Backend, upstream: &mut Upstream, sent: usize) -> Result<(), Stop> {
     let mut skip = sent;
+    let mut lost = None;
     loop {
         let taken = upstream.advance(&mut client.inbound);
         let bytes = client.inbound.split_to(taken.bytes);
-        let fresh = bytes.get(skip.min(bytes.len())..).unwrap_or_default();
-        skip = skip.saturating_sub(bytes.len());
-        backend.outbound.extend_from_slice(fresh);
-        backend.flush().await?;
+        if lost.is_none() {
+            let fresh = bytes.get(skip.min(bytes.len())..).unwrap_or_default();
+            skip = skip.saturating_sub(bytes.len());
+            backend.outbound.extend_from_slice(fresh);
+            lost = backend.flush().await.err();
+        }
         if taken.end {
-            return Ok(upstream);
+            return lost.map_or(Ok(()), |lost| Err(Stop::Server(lost)));
         }
         tokio::select! {
             filled = client.fill() => filled.map_err(Stop::Client)?,
-            () = backend.ended() => return Err(Stop::Server(Lost::Epoch(backend.epoch))),
+            () = backend.ended(), if lost.is_none() => lost = Some(Lost::Epoch(backend.epoch)),
         }
     }
 }

@@ -28,7 +28,10 @@ impl Session {
         let text = self.payload(len).to_vec();
         let table = match classify(&text, self.state.dialect).class {
             Class::ExplainRoute(statement) => self.explain(statement),
-            Class::ShowQuorate(what) => self.show(what),
+            Class::ShowQuorate(what) => {
+                let only = (!self.sees_all().await).then_some(&*self.login.user);
+                self.show(what, only)
+            }
             Class::ConnectionId { column } => {
                 let column = String::from_utf8_lossy(column).into_owned();
                 return self.answer(&[&column], &[vec![self.card.id.to_string()]]).await;
@@ -49,7 +52,17 @@ impl Session {
         self.client.send(&out).await.map_err(|error| End::Client(Some(error)))
     }
 
-    fn show(&self, what: ShowQuorate) -> Table {
+    /// Whether the account has the privilege to see other users' sessions.
+    async fn sees_all(&self) -> bool {
+        let front = &self.split.front;
+        let known = front.accounts.any(front.patience).await.ok();
+        known.is_some_and(|accounts| {
+            let account = accounts.find(&self.login.user, &self.peer.origin);
+            account.is_some_and(|account| account.sees_processes)
+        })
+    }
+
+    fn show(&self, what: ShowQuorate, only: Option<&str>) -> Table {
         let split = &self.split;
         let now = split.clock.now();
         let (columns, rows) = match what {
@@ -65,7 +78,7 @@ impl Session {
                 )
             }
             ShowQuorate::Routes => show::routes(&split.fleet, &split.live().reads, now),
-            ShowQuorate::Sessions => show::sessions(&split.registry, now),
+            ShowQuorate::Sessions => show::sessions(&split.registry, only, now),
             ShowQuorate::Digests => shown(split.digests.table(|number| split.numbered(number))),
             ShowQuorate::Slow => shown(split.slow.table()),
             ShowQuorate::Token => {

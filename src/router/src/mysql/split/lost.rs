@@ -58,7 +58,7 @@ impl Session {
                 next,
                 ..
             } => (lost, packets, torn, next),
-            Broken::Malformed(_, malformed) => (Lost::Broken(std::io::Error::other(malformed)), false, true, 1),
+            Broken::Malformed(_, malformed) => (Lost::Broken(std::io::Error::other(malformed)), false, false, 1),
             Broken::Client(error) => return Err(End::Client(Some(error))),
         };
         tracing::debug!(session = self.card.id, ?side, %lost, "a server was lost under a command");

@@ -230,6 +230,7 @@ impl Session {
                     self.split.metrics.sessions.causal_fallback();
                     only_primary = true;
                 }
+                Ok(Answer::Declined) => only_primary = true,
                 Ok(Answer::StateRefused(why)) => {
                     self.drop_backend(side);
                     if side == Side::Primary || only_primary {

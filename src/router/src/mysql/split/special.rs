@@ -20,6 +20,8 @@ use crate::mysql::wire::write::{OkFields, put_ok, put_query};
 
 /// `ER_NO_SUCH_THREAD`.
 const NO_SUCH_THREAD: (u16, [u8; 5]) = (1094, *b"HY000");
+/// `ER_KILL_DENIED_ERROR`.
+const NOT_OWNER: (u16, [u8; 5]) = (1095, *b"HY000");
 /// `ER_NOT_SUPPORTED_YET`.
 const NOT_SUPPORTED: (u16, [u8; 5]) = (1235, *b"42000");
 
@@ -200,6 +202,10 @@ impl Session {
             return self.send_error(NO_SUCH_THREAD.0, NO_SUCH_THREAD.1, &text).await;
         };
         let backends = card.backends();
+        if backends.iter().all(Option::is_none) && card.snapshot().user != self.login.user {
+            let text = format!("You are not owner of thread {id}");
+            return self.send_error(NOT_OWNER.0, NOT_OWNER.1, &text).await;
+        }
         let primary = self
             .split
             .fleet
