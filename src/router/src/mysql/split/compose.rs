@@ -80,8 +80,8 @@ impl Session {
             backend.outbound.extend_from_slice(packet);
         }
         let reply = match (job.command, job.wire) {
-            (Command::StmtPrepare, _) => Reply::prepare(state.reserved, *wire_dialect, backend.status),
-            _ => Reply::new(job.shape(), *wire_dialect, backend.status),
+            (Command::StmtPrepare, _) => Reply::prepare(state.reserved, *wire_dialect, backend.status.lasting()),
+            _ => Reply::new(job.shape(), *wire_dialect, backend.status.lasting()),
         };
         let reply = reply.carrying(std::mem::take(&mut state.carried));
         Ok(Composed::Ready(if checked {

@@ -109,6 +109,7 @@ impl Session {
                     let name = String::from_utf8_lossy(name);
                     match &*name {
                         "sql_mode" => self.state.dialect = self.state.dialect.with_sql_mode(value),
+                        "completion_type" => self.state.chains = &**value != b"NO_CHAIN",
                         "character_set_client" => self.state.dialect = self.state.dialect.with_charset(value),
                         _ => {}
                     }
@@ -150,7 +151,7 @@ impl Session {
                     let token = parse_token(&unquote_or_same(effect.value, dialect)).unwrap_or_default();
                     self.state.token = self.state.token.max(token);
                 }
-                Target::User(_) | Target::Role if effect.literal && !effect.depends_on_dialect() => {
+                Target::User(_) | Target::Role | Target::Names | Target::Charset if effect.literal && !effect.depends_on_dialect() => {
                     settings.push((effect.key(), String::from_utf8_lossy(&effect.sql()).into_owned()));
                 }
                 Target::User(_) => expression = true,

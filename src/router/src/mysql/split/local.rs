@@ -55,7 +55,7 @@ impl Session {
     /// Whether the account has the privilege to see other users' sessions.
     async fn sees_all(&self) -> bool {
         let front = &self.split.front;
-        let known = front.accounts.any(front.patience).await.ok();
+        let known = front.accounts.any(front.patience()).await.ok();
         known.is_some_and(|accounts| {
             let account = accounts.find(&self.login.user, &self.peer.origin);
             account.is_some_and(|account| account.sees_processes)

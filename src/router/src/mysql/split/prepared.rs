@@ -92,8 +92,11 @@ impl Session {
     /// Executes, fetches from a cursor, or executes in bulk.
     pub(super) async fn execute(&mut self, command: Command, len: usize, whole: bool) -> Result<(), End> {
         let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
-        let own = self.state.statements.resolve(statement_id(packet)?);
-        let cursor = command == Command::StmtExecute && Execute::parse(packet)?.cursor != 0;
+        let (Ok(own), Ok(head)) = (statement_id(packet), Execute::parse(packet)) else {
+            return self.malformed().await;
+        };
+        let own = self.state.statements.resolve(own);
+        let cursor = command == Command::StmtExecute && head.cursor != 0;
         let Some(statement) = self.state.statements.get(own) else {
             return self.unknown_statement(own).await;
         };
@@ -144,7 +147,11 @@ impl Session {
 
     async fn long_data(&mut self, len: usize, whole: bool) -> Result<(), End> {
         let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
-        let own = self.state.statements.resolve(statement_id(packet)?);
+        let Ok(own) = statement_id(packet) else {
+            // Without an answer, as at a server.
+            return Ok(());
+        };
+        let own = self.state.statements.resolve(own);
         let Some(statement) = self.state.statements.get_mut(own) else {
             // Without an answer, as a server: the EXECUTE that follows will tell.
             return if whole {
@@ -181,7 +188,11 @@ impl Session {
 
     async fn close_statement(&mut self, len: usize) -> Result<(), End> {
         let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
-        let own = self.state.statements.resolve(statement_id(packet)?);
+        let Ok(own) = statement_id(packet) else {
+            // Without an answer, as at a server.
+            return Ok(());
+        };
+        let own = self.state.statements.resolve(own);
         let Some(statement) = self.state.statements.remove(own) else {
             return Ok(());
         };
@@ -208,7 +219,10 @@ impl Session {
 
     async fn reset_statement(&mut self, len: usize, whole: bool) -> Result<(), End> {
         let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
-        let own = self.state.statements.resolve(statement_id(packet)?);
+        let Ok(own) = statement_id(packet) else {
+            return self.malformed().await;
+        };
+        let own = self.state.statements.resolve(own);
         let Some(statement) = self.state.statements.get_mut(own) else {
             return self.unknown_statement(own).await;
         };
@@ -241,6 +255,11 @@ impl Session {
         self.state.held = None;
         self.unpin(Pin::Cursor);
         Ok(())
+    }
+
+    /// A packet that is too short for what it claims to be: the server's own words. None of it reaches a server.
+    async fn malformed(&mut self) -> Result<(), End> {
+        self.send_error(1835, *b"HY000", "Malformed communication packet").await
     }
 
     async fn unknown_statement(&mut self, own: u32) -> Result<(), End> {

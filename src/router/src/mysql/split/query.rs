@@ -31,6 +31,9 @@ impl Session {
         if self.state.unmarked {
             needs = needs.unmarked();
         }
+        if self.state.chains && matches!(needs.effect, Effect::Commit | Effect::Rollback) {
+            needs.effect = Effect::Unknown;
+        }
         if !whole {
             // The rest may hold anything, further statements included.
             needs = Needs {

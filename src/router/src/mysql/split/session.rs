@@ -107,6 +107,8 @@ pub(super) struct State {
     pub(super) carried: Vec<u8>,
     /// The session has changed what the binlog says of it: a missing marker proves nothing any more.
     pub(super) unmarked: bool,
+    /// `completion_type` makes every COMMIT begin another transaction, or end the session.
+    pub(super) chains: bool,
     /// What was said of the next transaction, or of the last statement, is in one connection only: it is not given back
     /// before the next statement.
     pub(super) afterglow: bool,
@@ -204,6 +206,7 @@ impl State {
             last_insert_id: 0,
             carried: Vec::new(),
             unmarked: false,
+            chains: false,
             afterglow: false,
             owed: None,
         }

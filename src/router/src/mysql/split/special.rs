@@ -152,6 +152,7 @@ impl Session {
         state.last_insert_id = 0;
         state.afterglow = false;
         state.unmarked = false;
+        state.chains = false;
         state.causal = self.split.live().reads.causal.into();
         state.dialect = Default::default();
         self.card.unpin_all();

@@ -36,6 +36,11 @@ impl Status {
         self.0 & bits.0 != 0
     }
 
+    /// Only what stays as it is between statements; the rest belongs to the last one.
+    pub(crate) const fn lasting(self) -> Self {
+        Self(self.0 & (Self::IN_TRANS.0 | Self::AUTOCOMMIT.0 | Self::IN_TRANS_READONLY.0 | Self::NO_BACKSLASH_ESCAPES.0))
+    }
+
     /// With `bits`.
     pub(crate) const fn with(self, bits: Self) -> Self {
         Self(self.0 | bits.0)
