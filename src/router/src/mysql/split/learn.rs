@@ -151,7 +151,9 @@ impl Session {
                     let token = parse_token(&unquote_or_same(effect.value, dialect)).unwrap_or_default();
                     self.state.token = self.state.token.max(token);
                 }
-                Target::User(_) | Target::Role | Target::Names | Target::Charset if effect.literal && !effect.depends_on_dialect() => {
+                Target::User(_) | Target::Role | Target::Names | Target::Charset
+                    if effect.literal && !effect.depends_on_dialect() =>
+                {
                     settings.push((effect.key(), String::from_utf8_lossy(&effect.sql()).into_owned()));
                 }
                 Target::User(_) => expression = true,

@@ -28,6 +28,10 @@ impl Status {
     pub(crate) const CURSOR_EXISTS: Self = Self(0x40);
     /// The cursor is at its end.
     pub(crate) const LAST_ROW_SENT: Self = Self(0x80);
+    /// `sql_mode` has NO_BACKSLASH_ESCAPES.
+    pub(crate) const NO_BACKSLASH_ESCAPES: Self = Self(0x200);
+    /// In a READ ONLY transaction.
+    pub(crate) const IN_TRANS_READONLY: Self = Self(0x2000);
     /// Session tracking follows.
     pub(crate) const STATE_CHANGED: Self = Self(0x4000);
 
@@ -38,7 +42,9 @@ impl Status {
 
     /// Only what stays as it is between statements; the rest belongs to the last one.
     pub(crate) const fn lasting(self) -> Self {
-        Self(self.0 & (Self::IN_TRANS.0 | Self::AUTOCOMMIT.0 | Self::IN_TRANS_READONLY.0 | Self::NO_BACKSLASH_ESCAPES.0))
+        Self(
+            self.0 & (Self::IN_TRANS.0 | Self::AUTOCOMMIT.0 | Self::IN_TRANS_READONLY.0 | Self::NO_BACKSLASH_ESCAPES.0),
+        )
     }
 
     /// With `bits`.
