@@ -27,6 +27,7 @@ use crate::core::metrics::Metrics;
 use crate::core::plane::Plane;
 use crate::core::room::Room;
 use crate::core::route::{Route, Routes};
+use crate::core::sealed;
 use crate::core::state_file::StateFile;
 use crate::mysql::door::Visitor;
 use crate::mysql::fleet::monitor::Monitor;
@@ -104,7 +105,7 @@ impl Parts {
             visitor: Arc::new(Visitor {
                 cluster: config.cluster.clone(),
                 router: config.router.clone(),
-                tls: connector.clone(),
+                tls: sealed::unlocked(connector.config()),
                 config: live.clone(),
             }),
             connector,

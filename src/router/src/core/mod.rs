@@ -15,6 +15,7 @@ pub(crate) mod metrics;
 pub(crate) mod plane;
 pub(crate) mod room;
 pub(crate) mod route;
+pub(crate) mod sealed;
 pub(crate) mod session_metrics;
 pub(crate) mod socket;
 pub(crate) mod state_file;

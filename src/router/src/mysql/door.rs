@@ -1,31 +1,32 @@
 //! Through an agent's door: TCP, mutual TLS with the very node that the table names, and the epoch.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_api::link::{self, DoorHello, DoorWelcome, LinkError, PROTOCOL, Purpose, RefusalCode};
 use quorate_api::tls::{Role, TlsError, server_name};
 use quorate_model::{ClusterId, Endpoint, Epoch, RouterId};
+use rustls::ClientConfig;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::config::Live;
 use crate::core::metrics::DoorFailure;
 use crate::core::route::Access;
+use crate::core::sealed::{self, Sealed};
 use crate::core::socket;
 
 /// A server's side of a tunnel.
-pub(crate) type DoorStream = TlsStream<TcpStream>;
+pub(crate) type DoorStream = Sealed;
 
 /// How this router introduces itself at doors.
 pub(crate) struct Visitor {
     pub(crate) cluster: ClusterId,
     pub(crate) router: RouterId,
-    /// One connector for all doors, so that TLS sessions are resumed.
-    pub(crate) tls: TlsConnector,
+    /// One for all doors, so that TLS sessions are resumed. Lets secrets out, to [`sealed`] only.
+    pub(crate) tls: Arc<ClientConfig>,
     pub(crate) config: Live,
 }
 
@@ -77,7 +78,9 @@ impl Visitor {
         let name = server_name(Role::Agent, Some(door.node.as_str())).map_err(DoorError::Name)?;
         let stream = TcpStream::connect(&door.door).await.map_err(DoorError::Connect)?;
         socket::tune_door(&stream).map_err(DoorError::Connect)?;
-        let mut stream = self.tls.connect(name, stream).await.map_err(DoorError::Tls)?;
+        let mut stream = sealed::connect(self.tls.clone(), name, stream)
+            .await
+            .map_err(DoorError::Tls)?;
         let purpose = Purpose::Client {
             router: self.router.clone(),
             write: access == Access::Write,

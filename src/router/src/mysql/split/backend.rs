@@ -218,15 +218,12 @@ impl Backend {
     /// Whether the server has neither closed the connection nor said anything unasked.
     fn is_open(&self) -> bool {
         let mut byte = [0; 1];
-        let socket = self.stream.get_ref().0;
-        matches!(
-            rustix::net::recv(
-                socket,
-                &mut byte,
-                rustix::net::RecvFlags::PEEK.union(rustix::net::RecvFlags::DONTWAIT)
-            ),
-            Err(rustix::io::Errno::AGAIN)
-        )
+        let asked = rustix::net::recv(
+            self.stream.socket(),
+            &mut byte,
+            rustix::net::RecvFlags::PEEK.union(rustix::net::RecvFlags::DONTWAIT),
+        );
+        !self.stream.has_unread() && matches!(asked, Err(rustix::io::Errno::AGAIN))
     }
 
     /// Reads more, whatever has come. Dropping it loses nothing.

@@ -12,7 +12,7 @@ use quorate_model::{Endpoint, Epoch, RouteTable};
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, UnixStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -63,7 +63,7 @@ impl Door {
         Visitor {
             cluster: "lab".into(),
             router: "r1".into(),
-            tls: TlsConnector::from(tls.client()),
+            tls: crate::core::sealed::unlocked(&tls.client()),
             config: Arc::new(ArcSwap::from_pointee(settings())),
         }
     }
