@@ -23,7 +23,7 @@ impl Session {
                 return Box::pin(self.local(len)).await;
             }
             Class::Kill(kill) if whole => {
-                let kill = super::special::Order::of(&kill);
+                let kill = super::special::Order::of(&kill, text, self.card.id);
                 return Box::pin(self.kill(kill, len)).await;
             }
             _ => {}

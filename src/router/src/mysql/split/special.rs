@@ -20,6 +20,8 @@ use crate::mysql::wire::write::{OkFields, put_ok, put_query};
 
 /// `ER_NO_SUCH_THREAD`.
 const NO_SUCH_THREAD: (u16, [u8; 5]) = (1094, *b"HY000");
+/// How a session names itself.
+const OWN_ID: &[u8] = b"CONNECTION_ID()";
 /// `ER_KILL_DENIED_ERROR`.
 const NOT_OWNER: (u16, [u8; 5]) = (1095, *b"HY000");
 /// `ER_NOT_SUPPORTED_YET`.
@@ -32,20 +34,34 @@ pub(super) enum Order {
     Session { id: u64, query: bool, soft: bool },
     /// A server's own number of a query.
     QueryId,
-    /// Everything of a user, or whatever an expression gives: only a server knows.
+    /// Whatever an expression gives.
+    Expression,
+    /// Everything of a user: only a server knows.
     Server,
 }
 
 impl Order {
-    pub(super) const fn of(kill: &Kill<'_>) -> Self {
+    /// `own` is the session that gives the order.
+    pub(super) fn of(kill: &Kill<'_>, text: &[u8], own: u32) -> Self {
+        let names_itself = |text: &[u8]| {
+            text.to_ascii_uppercase()
+                .windows(OWN_ID.len())
+                .any(|part| part == OWN_ID)
+        };
         match kill.target {
+            KillTarget::Expression if names_itself(text) => Self::Session {
+                id: u64::from(own),
+                query: kill.query,
+                soft: kill.soft,
+            },
+            KillTarget::Expression => Self::Expression,
             KillTarget::Connection(id) => Self::Session {
                 id,
                 query: kill.query,
                 soft: kill.soft,
             },
             KillTarget::QueryId(_) => Self::QueryId,
-            KillTarget::User(_) | KillTarget::Expression => Self::Server,
+            KillTarget::User(_) => Self::Server,
         }
     }
 }
@@ -195,6 +211,10 @@ impl Session {
                 let text = "KILL QUERY ID needs a server's own number of a query; name the connection instead";
                 return self.send_error(NOT_SUPPORTED.0, NOT_SUPPORTED.1, text).await;
             }
+            Order::Expression => {
+                let text = "KILL of an expression is not understood by the router, whose ids differ from the servers'; give the id";
+                return self.send_error(NOT_SUPPORTED.0, NOT_SUPPORTED.1, text).await;
+            }
             Order::Server => return self.plain_query(len).await,
         };
         let card = u32::try_from(id).ok().and_then(|id| self.split.registry.find(id));
@@ -202,6 +222,9 @@ impl Session {
             let text = format!("Unknown thread id: {id}");
             return self.send_error(NO_SUCH_THREAD.0, NO_SUCH_THREAD.1, &text).await;
         };
+        if card.id == self.card.id {
+            return self.kill_self(query).await;
+        }
         let backends = card.backends();
         if backends.iter().all(Option::is_none) && card.snapshot().user != self.login.user {
             let text = format!("You are not owner of thread {id}");
@@ -230,15 +253,22 @@ impl Session {
         }
         match refusal {
             Some((code, sqlstate, text)) if code != NO_SUCH_THREAD.0 => self.send_error(code, sqlstate, &text).await,
-            _ if card.id == self.card.id && !query => {
-                self.send_ok().await?;
-                Err(End::Killed)
-            }
             _ => {
                 card.kill(if query { Signal::Query } else { Signal::Connection });
                 self.send_ok().await
             }
         }
+    }
+
+    /// What a server answers who kills itself; its connections are closed with it.
+    async fn kill_self(&mut self, query: bool) -> Result<(), End> {
+        if query {
+            return self
+                .send_error(1317, *b"70100", "Query execution was interrupted")
+                .await;
+        }
+        self.send_error(1927, *b"70100", "Connection was killed").await?;
+        Err(End::Killed)
     }
 
     /// Asks a node something of the router's own, as the session's user.
