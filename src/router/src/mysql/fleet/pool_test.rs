@@ -207,6 +207,32 @@ async fn waits_are_bounded_in_number_and_time_and_end_with_the_epoch() {
 }
 
 #[tokio::test]
+async fn a_server_with_too_many_connections_makes_sessions_wait_for_each_other() {
+    let world = World::new(4, 4, 8);
+    let ada = key("m1", 1, 1);
+    let (place, connection) = world.connected(&ada, granted(world.try_take(&ada)));
+    let Grant::Dial(refused) = granted(world.try_take(&ada)) else {
+        panic!("a place");
+    };
+    refused.crowded();
+    let Ok(Waiting::Queued(mut waits)) = world.try_take(&ada) else {
+        panic!("it would be refused again");
+    };
+    assert!(place.is_wanted());
+    world.pool.put(place, ada.clone(), connection);
+    let Ok(Grant::Idle(place, _)) = waits.try_recv() else {
+        panic!("handed over");
+    };
+    // The next sweep lets somebody try.
+    let Ok(Waiting::Queued(mut tries)) = world.try_take(&ada) else {
+        panic!("still crowded");
+    };
+    world.pool.sweep(|_, _, _| true);
+    assert!(matches!(tries.try_recv(), Ok(Grant::Dial(_))));
+    drop(place);
+}
+
+#[tokio::test]
 async fn idle_connections_end_with_their_epoch_their_server_and_the_router() {
     let world = World::new(8, 8, 8);
     let stop = CancellationToken::new();

@@ -39,6 +39,8 @@ struct State<K: Key, B: Pooled> {
     /// The one that was given back last is at the end.
     idle: Vec<Idle<K, B>>,
     queue: VecDeque<Waiter<K, B>>,
+    /// What the server bore when it last had too many connections, until the next sweep.
+    crowded: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
                 open: 0,
                 idle: Vec::new(),
                 queue: VecDeque::new(),
+                crowded: None,
             }),
             waiting: AtomicUsize::new(0),
             counts,
@@ -172,6 +175,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
             let surplus = kept.len().saturating_sub(idle_max);
             after.dropped.extend(kept.drain(..surplus));
             state.idle = kept;
+            state.crowded = None;
             self.left(&mut state, after.dropped.len());
             self.counts.idle.fetch_sub(after.dropped.len(), Ordering::Relaxed);
             self.settle(&mut state, &mut after);
@@ -206,6 +210,18 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
         after.finish();
     }
 
+    fn crowded(self: &Arc<Self>) {
+        let mut after = After::new();
+        {
+            let mut state = self.lock();
+            self.left(&mut state, 1);
+            // One at least, or nobody would ever try again.
+            state.crowded = Some(state.open.max(1));
+            self.settle(&mut state, &mut after);
+        }
+        after.finish();
+    }
+
     fn free(self: &Arc<Self>) {
         let mut after = After::new();
         {
@@ -219,6 +235,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
     /// Serves waiters in their order as long as there is something to give.
     fn settle(self: &Arc<Self>, state: &mut State<K, B>, after: &mut After<K, B>) {
         let max = self.config.load().pool.max_backends;
+        let max = state.crowded.map_or(max, |crowded| crowded.min(max));
         let oldest = |idle: &[Idle<K, B>]| (!idle.is_empty()).then_some(0);
         // The setting may have been lowered.
         while state.open > max && self.shed(state, after, oldest) {}
@@ -303,6 +320,14 @@ impl<K: Key, B: Pooled> Place<K, B> {
     /// Whether somebody waits for a connection to this server: give it back after the statement.
     pub(crate) fn is_wanted(&self) -> bool {
         self.shelf.as_ref().is_some_and(|shelf| shelf.waiting() > 0)
+    }
+
+    /// The server refused the dial because it has too many connections, of other routers perhaps: for a moment there are no
+    /// more places than connections.
+    pub(crate) fn crowded(mut self) {
+        if let Some(shelf) = self.shelf.take() {
+            shelf.crowded();
+        }
     }
 
     pub(super) fn put(mut self, key: K, connection: B, now: Moment) {

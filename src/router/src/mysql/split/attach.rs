@@ -8,7 +8,7 @@ use std::time::Duration;
 use quorate_model::{Epoch, NodeId};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt as _;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::backend::Backend;
 use super::job::Job;
@@ -32,6 +32,10 @@ use crate::mysql::wire::capabilities::Capabilities;
 
 /// Pause between attempts at a primary that the table names but that does not answer.
 const RETRY: Duration = Duration::from_millis(5);
+/// Pause after a server had too many connections, for sessions that have none of their own to wait for.
+const CROWDED: Duration = Duration::from_millis(50);
+/// ER_CON_COUNT_ERROR: the server's `max_connections`.
+const TOO_MANY_CONNECTIONS: u16 = 1040;
 /// Replicas that are tried for one read before the primary is.
 const REPLICAS_MAX: u32 = 3;
 
@@ -46,6 +50,8 @@ pub(super) enum NoBackend {
     Ended(Epoch),
     #[error("{0}")]
     Refused(ServerError),
+    #[error("{0} has too many connections")]
+    Crowded(NodeId),
     #[error("{node}: {source}")]
     Login { node: NodeId, source: LoginError },
 }
@@ -53,6 +59,7 @@ pub(super) enum NoBackend {
 impl NoBackend {
     fn login(node: NodeId, error: LoginError) -> Self {
         match error {
+            LoginError::Refused(error) if error.code == TOO_MANY_CONNECTIONS => Self::Crowded(node),
             LoginError::Refused(error) => Self::Refused(error),
             source @ (LoginError::Unanswerable(_) | LoginError::Packet(_) | LoginError::Unexpected(_)) => {
                 Self::Login { node, source }
@@ -243,6 +250,22 @@ impl Session {
         epoch: Epoch,
         access: Access,
     ) -> Result<Backend, NoBackend> {
+        // A server with too many connections is one whose places are taken, if by others: wait for one.
+        let wait = self.split.live().pool.wait();
+        let connecting = async {
+            loop {
+                match self.connect_once(server, epoch, access).await {
+                    Err(NoBackend::Crowded(_)) => sleep(CROWDED).await,
+                    connected => return connected,
+                }
+            }
+        };
+        timeout(wait, connecting)
+            .await
+            .unwrap_or(Err(NoBackend::Place(NoPlace::TooLong(wait))))
+    }
+
+    async fn connect_once(&self, server: &Arc<Server>, epoch: Epoch, access: Access) -> Result<Backend, NoBackend> {
         let split = &self.split;
         let key = PoolKey(Arc::new(Fit {
             node: server.node().clone(),
@@ -269,8 +292,9 @@ impl Session {
             }
             Grant::Dial(place) => place,
         };
-        let seat = split.connections.enter(epoch).ok_or(NoBackend::Ended(epoch))?;
+        // The seat last: who waits for a credit must not keep an epoch from ending.
         let credit = server.load.dials.enter().await;
+        let seat = split.connections.enter(epoch).ok_or(NoBackend::Ended(epoch))?;
         let dial = async {
             let node = server.node().clone();
             let mut stream = split
@@ -311,7 +335,9 @@ impl Session {
             }
             Err(error) => {
                 credit.failed();
-                if let NoBackend::Door { source, .. } = &error {
+                if let NoBackend::Crowded(_) = &error {
+                    place.crowded();
+                } else if let NoBackend::Door { source, .. } = &error {
                     split.metrics.door_failed(source.kind());
                 }
                 Err(error)
