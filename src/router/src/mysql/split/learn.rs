@@ -138,10 +138,10 @@ impl Session {
     /// the server.
     fn has_set(&mut self, job: &Job) {
         let dialect = self.state.dialect;
-        let text = self.client.inbound.get(HEADER_BYTES + 1..job.len).unwrap_or_default();
+        let text = self.text(job).map(<[u8]>::to_vec).unwrap_or_default();
         let mut settings = Vec::new();
         let mut expression = false;
-        for effect in effects(text, dialect) {
+        for effect in effects(&text, dialect) {
             match effect.target {
                 Target::CausalReads => {
                     self.state.causal =
