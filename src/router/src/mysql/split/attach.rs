@@ -120,7 +120,7 @@ impl Session {
             let ask = Ask {
                 now: self.split.clock.now(),
                 token,
-                max_lag: needs.wish.max_lag.unwrap_or(live.reads.max_lag()),
+                max_lag: needs.wish.max_lag.unwrap_or_else(|| live.reads.max_lag()),
                 monitor: live.reads.monitor(),
                 primary: live.reads.primary,
                 attached: self.replica.as_ref().map(|backend| &backend.node),
@@ -265,9 +265,10 @@ impl Session {
             .unwrap_or(Err(NoBackend::Place(NoPlace::TooLong(wait))))
     }
 
-    async fn connect_once(&self, server: &Arc<Server>, epoch: Epoch, access: Access) -> Result<Backend, NoBackend> {
-        let split = &self.split;
-        let key = PoolKey(Arc::new(Fit {
+    /// Which connections would do.
+    fn pool_key(&self, server: &Server, epoch: Epoch, access: Access) -> PoolKey {
+        let tells_client = self.split.live().server.proxy_protocol != ProxyProtocol::None;
+        PoolKey(Arc::new(Fit {
             node: server.node().clone(),
             epoch,
             access,
@@ -275,9 +276,14 @@ impl Session {
             identity: self.login.secret.identity(),
             bits: self.capabilities.pool_bits().bits(),
             collation: self.login.collation,
-            client: (split.live().server.proxy_protocol != ProxyProtocol::None).then(|| self.ends.0.ip()),
+            client: tells_client.then(|| self.ends.0.ip()),
             has_database: self.state.database.is_some(),
-        }));
+        }))
+    }
+
+    async fn connect_once(&self, server: &Arc<Server>, epoch: Epoch, access: Access) -> Result<Backend, NoBackend> {
+        let split = &self.split;
+        let key = self.pool_key(server, epoch, access);
         let place = match split.pool.take(&key).await? {
             Grant::Idle(place, mut backend) => {
                 backend.taken(place);
