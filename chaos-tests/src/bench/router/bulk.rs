@@ -15,7 +15,7 @@ use crate::bench::{Figure, Unit};
 use crate::lab::Account;
 
 /// 1024 rows of 1 MiB, made on the fly.
-const SQL: &str = "SELECT REPEAT('x', 1048576) FROM seq_1_to_1024";
+const SQL: &str = "SELECT REPEAT('x', 1048576) FROM app.seq_1_to_1024";
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Most that the router may grow by: a few buffers, not a result.

@@ -95,6 +95,9 @@ pub struct Plan {
     pub seconds: u64,
 }
 
+/// Tries of a round.
+const TRIES: usize = 4;
+
 type Key = (Load, Mode, usize);
 /// The runs of one round by path.
 type Round = BTreeMap<PathName, Run>;
@@ -103,13 +106,13 @@ type Round = BTreeMap<PathName, Run>;
 ///
 /// # Errors
 /// If sysbench fails on a path.
-pub fn cpu_per_query(stage: &Stage<'_>, plan: &Plan, say: impl Fn(&str)) -> Result<Vec<Figure>> {
+pub fn cpu_per_query(stage: &mut Stage<'_>, plan: &Plan, say: impl Fn(&str)) -> Result<Vec<Figure>> {
     let mut rounds: BTreeMap<Key, Vec<Round>> = BTreeMap::new();
     for round in 0..plan.rounds {
         for (load, mode) in &plan.loads {
             for connections in &plan.connections {
                 let key = (*load, *mode, *connections);
-                let runs = one_round(stage, key, round, plan.seconds)?;
+                let runs = patiently(stage, key, round, plan.seconds, &say)?;
                 say(&format!(
                     "  {}/{} {}: {}",
                     round.saturating_add(1),
@@ -126,6 +129,18 @@ pub fn cpu_per_query(stage: &Stage<'_>, plan: &Plan, say: impl Fn(&str)) -> Resu
         figures.extend(compare(*key, rounds));
     }
     Ok(figures)
+}
+
+/// One round, begun anew a few times if a path broke in the middle of it.
+fn patiently(stage: &mut Stage<'_>, key: Key, round: usize, seconds: u64, say: &impl Fn(&str)) -> Result<Round> {
+    for _ in 1..TRIES {
+        match one_round(stage, key, round, seconds) {
+            Ok(runs) => return Ok(runs),
+            Err(error) => say(&format!("  {error}; once more, with whoever leads now")),
+        }
+        stage.follow()?;
+    }
+    one_round(stage, key, round, seconds)
 }
 
 fn one_round(stage: &Stage<'_>, key: Key, round: usize, seconds: u64) -> Result<Round> {

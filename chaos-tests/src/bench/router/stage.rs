@@ -23,8 +23,10 @@ pub struct Stage<'a> {
     pub(super) lab: &'a Lab,
     pub(super) account: Account,
     pub(super) paths: Vec<Path>,
-    _haproxy: Haproxy,
-    _folder: TempDir,
+    wanted: Vec<PathName>,
+    /// Runs as long as the stage stands.
+    haproxy: Haproxy,
+    folder: TempDir,
 }
 
 impl<'a> Stage<'a> {
@@ -47,9 +49,10 @@ impl<'a> Stage<'a> {
         let stage = Self {
             lab,
             account,
-            paths: paths.into_iter().filter(|path| wanted.contains(&path.name)).collect(),
-            _haproxy: haproxy,
-            _folder: folder,
+            paths: chosen(paths, wanted),
+            wanted: wanted.to_vec(),
+            haproxy,
+            folder,
         };
         let direct = Path::to(PathName::Direct, &direct, None)?;
         let mut conn = Conn::new(stage.options(&direct)).await?;
@@ -58,6 +61,17 @@ impl<'a> Stage<'a> {
         conn.disconnect().await?;
         sysbench::prepare(&direct, &stage.account)?;
         Ok(stage)
+    }
+
+    /// Finds the primary again after a failover: a machine that is far too busy may see one.
+    pub(super) fn follow(&mut self) -> Result<()> {
+        let primary = self.lab.wait_healthy(HEALTHY)?.primary.context("no primary")?;
+        let info = self.lab.info()?;
+        let direct = info.node(&primary)?.direct.clone();
+        let haproxy = Haproxy::start(self.folder.path(), &direct)?;
+        self.paths = chosen(paths(&info, &direct, &haproxy)?, &self.wanted);
+        self.haproxy = haproxy;
+        Ok(())
     }
 
     /// The paths, turned so that no one is always first.
@@ -82,6 +96,11 @@ impl<'a> Stage<'a> {
             .wait_timeout(Some(28_800))
             .into()
     }
+}
+
+fn chosen(mut paths: Vec<Path>, wanted: &[PathName]) -> Vec<Path> {
+    paths.retain(|path| wanted.contains(&path.name));
+    paths
 }
 
 fn paths(info: &Info, direct: &str, haproxy: &Haproxy) -> Result<Vec<Path>> {

@@ -97,7 +97,7 @@ fn main() -> Result<ExitCode> {
 async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> Result<()> {
     say("booting the lab …");
     let lab = Lab::up(binary)?;
-    let stage = Stage::set(&lab, &arguments.paths).await?;
+    let mut stage = Stage::set(&lab, &arguments.paths).await?;
     if arguments.wants(Part::Latency) {
         say("asking the smallest statements …");
         let figures = router::added_latency(&stage, &arguments.connections, arguments.rounds)?;
@@ -105,7 +105,7 @@ async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> R
     }
     if arguments.wants(Part::Sysbench) {
         say("running sysbench; mean latency and CPU per query of each path:");
-        let figures = router::cpu_per_query(&stage, &arguments.plan(), say)?;
+        let figures = router::cpu_per_query(&mut stage, &arguments.plan(), say)?;
         report.figures.extend(figures);
     }
     if arguments.wants(Part::Bulk) {
