@@ -27,6 +27,7 @@ const WAIT_BYTES_MAX: usize = 96;
 pub(super) const UNKNOWN_STATEMENT: (u16, [u8; 5]) = (1243, *b"HY000");
 
 /// A job put into words.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each command")]
 pub(super) enum Composed {
     /// In the server's `outbound`; this will answer it.
     Ready(Reply),

@@ -23,6 +23,7 @@ const SLICES_MAX: usize = 16;
 const REPLICA_ERRORS: [u16; 7] = [1290, 1049, 1054, 1146, 1305, 1360, 1356];
 
 /// What became of a command.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each command")]
 #[derive(Debug)]
 pub(super) enum Answer {
     /// The client has its reply.

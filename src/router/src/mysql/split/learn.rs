@@ -49,10 +49,10 @@ impl Session {
         ) {
             self.state.last = side;
         }
-        if let Some(status) = outcome.status {
-            if side == Side::Primary {
-                self.state.status = status;
-            }
+        if let Some(status) = outcome.status
+            && side == Side::Primary
+        {
+            self.state.status = status;
         }
         if let Some(gtid) = outcome.gtid {
             self.state.token = self.state.token.max(gtid.sequence);
@@ -145,7 +145,7 @@ impl Session {
             match effect.target {
                 Target::CausalReads => {
                     self.state.causal =
-                        causal_value(effect.value, dialect).unwrap_or(self.split.live().reads.causal.into());
+                        causal_value(effect.value, dialect).unwrap_or_else(|| self.split.live().reads.causal.into());
                 }
                 Target::Token => {
                     let token = parse_token(&unquote_or_same(effect.value, dialect)).unwrap_or_default();
@@ -175,7 +175,7 @@ impl Session {
             && outcome.changes.is_empty()
             && job.needs.pin.is_none()
             && job.needs.effect == Effect::Unknown;
-        let pin = job.needs.pin.or(unexplained.then_some(Pin::Unexplained));
+        let pin = job.needs.pin.or_else(|| unexplained.then_some(Pin::Unexplained));
         if pin == Some(Pin::TemporaryTable) {
             let dialect = self.state.dialect;
             let text = self.text(job).map(<[u8]>::to_vec).unwrap_or_default();

@@ -117,7 +117,7 @@ impl Session {
         let ask = Ask {
             now: self.split.clock.now(),
             token,
-            max_lag: needs.wish.max_lag.unwrap_or(live.reads.max_lag()),
+            max_lag: needs.wish.max_lag.unwrap_or_else(|| live.reads.max_lag()),
             monitor: live.reads.monitor(),
             primary: live.reads.primary,
             attached: self.replica.as_ref().map(|backend| &backend.node),

@@ -158,9 +158,8 @@ impl Session {
 
     async fn act_simply(&mut self, action: Action, next: u8) -> Result<Retry, End> {
         match action {
-            Action::Reattach | Action::Repeat => Ok(Retry::Again),
-            // The next attempt at the primary replays first.
-            Action::Replay => Ok(Retry::Again),
+            // The next attempt at the primary replays the transaction first, if one is open. `after` never asks again.
+            Action::Reattach | Action::Repeat | Action::Replay | Action::Resolve(_) => Ok(Retry::Again),
             Action::AnswerOk => {
                 self.state.transaction = None;
                 self.state.status = self.state.status.without(Status::IN_TRANS);
@@ -176,8 +175,6 @@ impl Session {
                 self.tell(&failure, next).await?;
                 Err(End::Told(failure.to_string()))
             }
-            // `after` never asks again.
-            Action::Resolve(_) => Ok(Retry::Again),
         }
     }
 
@@ -383,8 +380,7 @@ fn replica_lost(job: &Job, answered: Answered, reading: bool) -> Action {
         _ if reading => Action::Fail(Failure::Retry {
             why: "the replica of this read-only transaction was lost".to_owned(),
         }),
-        Answered::Packets => Action::Fail(Failure::Interrupted { why }),
         Answered::Nothing if job.whole => Action::Repeat,
-        Answered::Nothing => Action::Fail(Failure::Interrupted { why }),
+        Answered::Nothing | Answered::Packets => Action::Fail(Failure::Interrupted { why }),
     }
 }

@@ -16,7 +16,7 @@ use crate::core::hold::Hold;
 use crate::core::metrics::Metrics;
 use crate::core::route::Route;
 use crate::error::Error;
-use crate::mysql::auth::accounts::{Source, accounts};
+use crate::mysql::auth::accounts::{Accounts, Source, accounts};
 use crate::mysql::auth::client_tls::ClientTls;
 use crate::mysql::auth::credentials::Credentials;
 use crate::mysql::auth::front::Front;
@@ -113,18 +113,6 @@ pub(crate) fn start(config: &Config, service: &ServiceAccount, files: ClientFile
         around.clock,
     );
     around.tasks.spawn(pool.clone().keep(around.stop.clone()));
-    let offered = Capabilities::offered(Capabilities::from_parts(u32::MAX, u32::MAX), false, config.local_infile);
-    if let Some(tls) = &files.tls {
-        around.tasks.spawn(tls.clone().keep_fresh(around.stop.clone()));
-    }
-    let front = Front {
-        accounts,
-        credentials: files.credentials,
-        tls: files.tls,
-        offered: offered.bits(),
-        collation: COLLATION,
-        config: around.config.clone(),
-    };
     Arc::new(Split {
         visitor: around.visitor.clone(),
         routes: around.routes.clone(),
@@ -139,7 +127,7 @@ pub(crate) fn start(config: &Config, service: &ServiceAccount, files: ClientFile
         digests: Digests::new(config.threads, DIGESTS_MAX_DEFAULT),
         slow: SlowStatements::default(),
         replicas: Mutex::default(),
-        front: Arc::new(front),
+        front: Arc::new(front(config, accounts, files, around)),
         proxies: config
             .listen
             .proxy_from
@@ -151,4 +139,20 @@ pub(crate) fn start(config: &Config, service: &ServiceAccount, files: ClientFile
         stopping: around.stopping.clone(),
         stopped: around.stopped.clone(),
     })
+}
+
+/// What logs clients in.
+fn front(config: &Config, accounts: Accounts, files: ClientFiles, around: &Around<'_>) -> Front {
+    let offered = Capabilities::offered(Capabilities::from_parts(u32::MAX, u32::MAX), false, config.local_infile);
+    if let Some(tls) = &files.tls {
+        around.tasks.spawn(tls.clone().keep_fresh(around.stop.clone()));
+    }
+    Front {
+        accounts,
+        credentials: files.credentials,
+        tls: files.tls,
+        offered: offered.bits(),
+        collation: COLLATION,
+        config: around.config.clone(),
+    }
 }
