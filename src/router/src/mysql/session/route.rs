@@ -87,7 +87,8 @@ fn held(needs: &Needs, pins: &Pins) -> Option<Pin> {
 }
 
 fn wished(place: WishPlace, needs: &Needs, standing: &Standing<'_>) -> Decision {
-    let writes = needs.effect != Effect::Read || needs.facts.has(Facts::MAY_WRITE);
+    let reads = needs.effect == Effect::Read || needs.effect == Effect::Begin && needs.read_only;
+    let writes = !reads || needs.facts.has(Facts::MAY_WRITE);
     let to = |side, node, why| Decision { side, node, why };
     match place {
         WishPlace::Primary => to(Side::Primary, None, "a hint says so"),
@@ -97,3 +98,7 @@ fn wished(place: WishPlace, needs: &Needs, standing: &Standing<'_>) -> Decision 
         WishPlace::Node(node) => to(Side::Replica, Some(node), "a hint names the node"),
     }
 }
+
+#[cfg(test)]
+#[path = "route_test.rs"]
+mod tests;
