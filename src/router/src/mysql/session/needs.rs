@@ -92,6 +92,8 @@ pub(crate) struct Needs {
     pub(crate) next_transaction: bool,
     /// Starts a transaction that only reads.
     pub(crate) read_only: bool,
+    /// Ends what held the session.
+    pub(crate) unpin: Option<Pin>,
     /// Holds the session where it is, from now on.
     pub(crate) pin: Option<Pin>,
     /// For people.
@@ -110,6 +112,7 @@ impl Needs {
         facts: Facts::NONE,
         next_transaction: false,
         read_only: false,
+        unpin: None,
         pin: None,
         why: "not understood",
         shape: 0,
@@ -141,6 +144,7 @@ impl Needs {
             facts: verdict.facts,
             next_transaction: matches!(verdict.class, Class::SetNextTransaction),
             read_only,
+            unpin: matches!(verdict.class, Class::UnlockTables).then_some(Pin::LockedTables),
             pin: pin(verdict),
             why: verdict.why,
             shape: verdict.shape,

@@ -110,6 +110,7 @@ impl Session {
             backend,
             forward,
             given: Given::default(),
+            kept: if job.whole { job.len } else { 0 },
         };
         let passed = passing.pass(reply).await;
         let given = passing.given;
@@ -125,6 +126,8 @@ struct Passing<'a> {
     backend: &'a mut Backend,
     forward: &'a mut Forward,
     given: Given,
+    /// Bytes of the command at the front of the client's buffer.
+    kept: usize,
 }
 
 /// What ends an exchange early.
@@ -192,7 +195,12 @@ impl Passing<'_> {
                 Progress::SendFile => {
                     let shift = reply.upload_shift();
                     let mut file = Upstream::file(shift);
+                    // The command is still in front: it is wanted again when all is over.
+                    let behind = self.client.inbound.split_off(self.kept);
+                    let command = std::mem::replace(&mut self.client.inbound, behind);
                     let sent = upload(self.client, self.backend, &mut file, 0).await;
+                    let behind = std::mem::replace(&mut self.client.inbound, command);
+                    self.client.inbound.extend_from_slice(&behind);
                     self.given.next = file.last_sequence().wrapping_sub(shift).wrapping_add(1);
                     sent?;
                     reply.file_sent();

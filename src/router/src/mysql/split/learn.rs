@@ -79,6 +79,9 @@ impl Session {
             self.has_set(job);
         }
         if side == Side::Primary {
+            if let Some(pin) = job.needs.unpin.filter(|_| well) {
+                self.unpin(pin);
+            }
             if well && (job.needs.pin.is_some() || outcome.state_changed) {
                 self.pinned(job, outcome);
             }
@@ -172,7 +175,6 @@ impl Session {
     /// What the statement holds from now on.
     fn pinned(&mut self, job: &Job, outcome: &Outcome) {
         let unexplained = outcome.state_changed
-            && outcome.changes.is_empty()
             && job.needs.pin.is_none()
             && job.needs.effect == Effect::Unknown;
         let pin = job.needs.pin.or_else(|| unexplained.then_some(Pin::Unexplained));
