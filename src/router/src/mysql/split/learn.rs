@@ -174,9 +174,7 @@ impl Session {
 
     /// What the statement holds from now on.
     fn pinned(&mut self, job: &Job, outcome: &Outcome) {
-        let unexplained = outcome.state_changed
-            && job.needs.pin.is_none()
-            && job.needs.effect == Effect::Unknown;
+        let unexplained = outcome.state_changed && job.needs.pin.is_none() && job.needs.effect == Effect::Unknown;
         let pin = job.needs.pin.or_else(|| unexplained.then_some(Pin::Unexplained));
         if pin == Some(Pin::TemporaryTable) {
             let dialect = self.state.dialect;

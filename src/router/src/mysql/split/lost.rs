@@ -61,7 +61,12 @@ impl Session {
             Broken::Malformed(_, malformed) => (Lost::Broken(std::io::Error::other(malformed)), false, false, 1),
             Broken::Client(error) => return Err(End::Client(Some(error))),
         };
-        tracing::debug!(session = self.card.id, ?side, ?lost, "a server was lost under a command");
+        tracing::debug!(
+            session = self.card.id,
+            ?side,
+            ?lost,
+            "a server was lost under a command"
+        );
         let (epoch, thread) = self
             .backend(side)
             .map_or_else(Default::default, |backend| (backend.epoch, backend.thread));
