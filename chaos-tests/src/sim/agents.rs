@@ -176,13 +176,18 @@ impl World {
             });
             return;
         }
-        let local = self.nodes[at].clock.local(self.now);
-        let Some(machine) = self.nodes[at].agent.machine.as_mut() else {
-            return;
-        };
-        let effects = machine.handle(local, event);
-        for effect in effects {
-            self.agent_does(at, effect);
+        let node = &self.nodes[at];
+        let local = node.clock.local(self.now);
+        // As the shell does: how the stream stands comes first, whatever the event.
+        let word = Event::Stream(node.stream.last_byte.map(|byte| node.clock.local(byte)));
+        let event = Some(event).filter(|event| !matches!(event, Event::Stream(_)));
+        for event in [Some(word), event].into_iter().flatten() {
+            let Some(machine) = self.nodes[at].agent.machine.as_mut() else {
+                return;
+            };
+            for effect in machine.handle(local, event) {
+                self.agent_does(at, effect);
+            }
         }
         self.schedule_wake(at);
     }

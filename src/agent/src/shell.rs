@@ -51,11 +51,7 @@ impl Shell {
                     Some(event) => event,
                     None => return,
                 },
-                () = sleep(pause) => {
-                    // Shortly before a report, so that it tells how silent the stream is.
-                    self.own.push(Event::Stream(self.stream.last_byte()));
-                    Event::Tick
-                }
+                () = sleep(pause) => Event::Tick,
             };
             if self.take(event) {
                 sleep(FAREWELL).await;
@@ -66,7 +62,12 @@ impl Shell {
 
     /// Whether the process may end.
     fn take(&mut self, event: Event) -> bool {
-        self.own.push(event);
+        // First how the stream stands: each event may cause a report, and when events come fast nothing else is ever looked
+        // at. What waited in the queue about the stream is older than that.
+        self.own.push(Event::Stream(self.stream.last_byte()));
+        if !matches!(event, Event::Stream(_)) {
+            self.own.push(event);
+        }
         let mut ends = false;
         while !self.own.is_empty() {
             let event = self.own.remove(0);

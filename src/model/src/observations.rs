@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentReport, Epoch, Moment, NodeId, RouterId, RouterReport, SupervisorId};
+use crate::{AgentReport, Epoch, GtidSet, Moment, NodeId, RouterId, RouterReport, ServerState, SupervisorId};
 
 /// A value and when it arrived here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,17 @@ pub struct Observations {
     /// Since when a node's reports show no open stream from a primary; kept by [`Observations::hear`].
     #[serde(default)]
     pub streamless: BTreeMap<NodeId, Moment>,
+    /// Since when a node's reports show nothing from a primary: no open stream, or no byte for [`STREAM_QUIET_AFTER`] and no
+    /// position that moved. One late report is not yet silence; several in a row are. Kept by [`Observations::hear`].
+    #[serde(default)]
+    pub quiet: BTreeMap<NodeId, Moment>,
+    /// When a node's reports last showed an open stream that was quiet; kept by [`Observations::hear`].
+    #[serde(default)]
+    pub wavered: BTreeMap<NodeId, Moment>,
 }
+
+/// A stream is quiet without a byte for this long: two of the primary's heartbeats.
+pub const STREAM_QUIET_AFTER: Duration = Duration::from_millis(500);
 
 impl Observations {
     /// Nothing seen yet.
@@ -82,6 +92,8 @@ impl Observations {
             phase_since: now,
             recent_suspicions: 0,
             streamless: BTreeMap::new(),
+            quiet: BTreeMap::new(),
+            wavered: BTreeMap::new(),
         }
     }
 
@@ -92,6 +104,22 @@ impl Observations {
             self.streamless.remove(&node);
         } else {
             self.streamless.entry(node.clone()).or_insert(at);
+        }
+        let moved = self
+            .report(&node)
+            .and_then(received)
+            .zip(received(&report))
+            .is_some_and(|(before, after)| before != after);
+        let fed = report
+            .source_silence
+            .is_some_and(|silence| silence <= STREAM_QUIET_AFTER);
+        if moved || fed {
+            self.quiet.remove(&node);
+        } else {
+            self.quiet.entry(node.clone()).or_insert(at);
+            if report.source_silence.is_some() {
+                self.wavered.insert(node.clone(), at);
+            }
         }
         self.agents.insert(node, Seen { at, value: report });
     }
@@ -106,5 +134,13 @@ impl Observations {
     #[must_use]
     pub fn silence(&self, node: &NodeId, now: Moment) -> Option<Duration> {
         self.agents.get(node).map(|seen| now.since(seen.at))
+    }
+}
+
+/// What a running server has received.
+const fn received(report: &AgentReport) -> Option<&GtidSet> {
+    match &report.server {
+        ServerState::Running { facts, .. } => Some(&facts.received),
+        ServerState::Down { .. } | ServerState::Starting => None,
     }
 }

@@ -46,7 +46,7 @@ pub struct AgentReport {
     pub vouch: bool,
     /// Initialised and never written or replicated to.
     pub pristine: bool,
-    /// Time since the last byte from the primary; none if no stream is open.
+    /// Time since the last byte from the primary, or since the received position moved; none if no stream is open.
     pub source_silence: Option<Duration>,
     /// The write probes.
     pub probes: ProbeFacts,

@@ -159,6 +159,22 @@ mod tests {
         assert_eq!(upstream.release(), None);
     }
 
+    /// The ack set flaps; the last change lets the replica in, and what waited passes then.
+    #[test]
+    fn an_acknowledgement_that_waited_outlasts_changes_of_the_ack_set() {
+        let (_, mut upstream) = run(&packet(0, b"\x12"), 99, true);
+        let mut out = Vec::new();
+        for n in 1..50 {
+            let (first, second) = (ack(n), ack(n.wrapping_add(100)));
+            let (head, tail) = first.split_at(usize::from(n) % first.len());
+            upstream.pass(head, true, &mut out).unwrap();
+            upstream.pass(tail, false, &mut out).unwrap();
+            upstream.pass(&second, false, &mut out).unwrap();
+            assert_eq!(out, Vec::<u8>::new());
+            assert_eq!(upstream.release(), Some(second));
+        }
+    }
+
     #[test]
     fn an_oversized_late_packet_is_an_error() {
         let (_, mut upstream) = run(&packet(0, b"\x12"), 99, true);

@@ -118,6 +118,8 @@ impl Relay {
                 self.stream.touch();
                 fresh = true;
                 to_server.write_all(piece).await?;
+                // A server that takes in a big transaction slowly holds up the reading here; it receives all the same.
+                self.stream.touch();
             }
         };
         let ended = tokio::select! {

@@ -145,6 +145,9 @@ impl Machine {
         if let Server::Up(up) = &mut self.server
             && up.boot == boot
         {
+            if up.facts.received != facts.received {
+                self.moved = up.at;
+            }
             merge(up, facts, now);
             self.count_observation();
         }

@@ -59,7 +59,7 @@ pub enum Event {
         ok: bool,
     },
     /// The replication stream from the primary through the relay: when its last byte came, none if it does not stand.
-    /// Given at once when a stream begins or ends, and shortly before each report otherwise.
+    /// Given at once when a stream begins or ends, and before each other event.
     Stream(Option<Moment>),
     /// A primary asks this node for a failsafe lease, or gives it back.
     FailsafeAsked {

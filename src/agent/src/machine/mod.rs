@@ -93,6 +93,8 @@ pub struct Machine {
     grantor: Grantor,
     probes: Probes,
     stream: Option<Moment>,
+    /// Not before this, the server received something: more may wait between the relay and it.
+    moved: Moment,
     final_binlog: Option<GtidSet>,
     findings: Vec<Finding>,
     /// A planned stop, and how long it waits for a handover.
@@ -134,6 +136,7 @@ impl Machine {
             grantor,
             probes: Probes::default(),
             stream: None,
+            moved: Moment::ZERO,
             final_binlog: None,
             findings: Vec::new(),
             stop_by: None,

@@ -77,7 +77,7 @@ impl Machine {
             progress: self.progress(),
             vouch: up.is_some_and(|up| !matches!(up.role, Role::Gated)),
             pristine: up.is_some_and(|up| pristine(&up.facts)),
-            source_silence: self.stream.map(|last_byte| self.now.since(last_byte)),
+            source_silence: self.stream.map(|last_byte| self.now.since(last_byte.max(self.moved))),
             probes: self.probes.facts(self.now),
             lease,
             final_binlog: self.final_binlog.clone(),

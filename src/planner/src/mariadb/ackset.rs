@@ -103,6 +103,10 @@ fn joins(view: &View<'_>, primary: &NodeId, report: &AgentReport) -> Result<Stri
     if !streams(view, node) {
         return Err(format!("its stream from {primary}"));
     }
+    // Steadier than what makes a member leave, or it would come and go. Without a sound member nobody waits for that.
+    if view.state.ack_set.keys().any(|member| streams(view, member)) && !steady(view, node) {
+        return Err(format!("its stream from {primary} to be steady"));
+    }
     if !report.vouch {
         return Err("its word that it has lost nothing".to_owned());
     }
@@ -184,6 +188,13 @@ pub(crate) fn streams(view: &View<'_>, node: &NodeId) -> bool {
     follows && report.source_silence.is_some() && facts(report).is_some_and(|facts| facts.io == IoThread::Yes)
 }
 
+/// Whether something came from the primary just now, and without a pause for as long as a member is given.
+fn steady(view: &View<'_>, node: &NodeId) -> bool {
+    let wavered = view.seen.wavered.get(node);
+    let lately = wavered.is_some_and(|at| view.now.since(*at) <= view.policy().replica_patience);
+    !lately && !view.seen.quiet.contains_key(node)
+}
+
 /// Why a member should leave, once the policy's patience is over.
 fn failure(view: &View<'_>, node: &NodeId) -> Option<String> {
     let patience = view.policy().replica_patience;
@@ -210,6 +221,7 @@ fn failure(view: &View<'_>, node: &NodeId) -> Option<String> {
     }
     let streamless = view.seen.streamless.get(node).copied().unwrap_or(view.seen.phase_since);
     let without = match report.source_silence {
+        Some(_) if !view.quiet(node) => return None,
         Some(silence) => silence,
         None => view.now.since(streamless.max(view.seen.phase_since)),
     };

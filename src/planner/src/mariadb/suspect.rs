@@ -11,6 +11,10 @@ use super::view::{View, facts, ms};
 /// A candidate that cannot get ready for so long is given up if there is another.
 const STUCK_MAX: Duration = Duration::from_secs(5);
 
+/// Commits that are stuck for so many times the limit, with everything received by all who may acknowledge, wait for an
+/// acknowledgement that was lost; no replica says it again.
+const UNACKNOWLEDGED_TIMES: u32 = 5;
+
 /// What is wrong with a primary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Suspicion {
@@ -220,27 +224,52 @@ fn there(voter: &quorate_model::SupervisorId, node: &NodeId, silence: Option<Dur
     Evidence::new(voter, fact)
 }
 
-/// The primary is heard, but its commits hang and no member of the ack set has a stream.
+/// The primary is heard, but its commits hang, and no member of the ack set has got anything for as long. While one still
+/// gets something, a big transaction above all, it is slow and not cut.
 fn cut_off(view: &View<'_>, primary: &NodeId) -> Option<Suspicion> {
     let report = view.fresh(primary)?;
     let stuck = report.probes.commit_stuck;
     if stuck < view.policy().stuck_commit || view.state.ack_set.is_empty() {
         return None;
     }
-    let half = view.threshold(primary) / 2;
-    let fed =
-        |node: &NodeId| view.fresh(node).is_some() && view.stream_silence(node).is_some_and(|silence| silence <= half);
-    if view.state.ack_set.keys().any(fed) {
-        return None;
-    }
+    let members = || view.state.ack_set.keys();
+    let severed: Option<Vec<Evidence>> = members()
+        .map(|node| Some(Evidence::new(node, severed(view, primary, node)?)))
+        .collect();
+    let members = severed.or_else(|| {
+        if stuck < view.policy().stuck_commit.saturating_mul(UNACKNOWLEDGED_TIMES) {
+            return None;
+        }
+        let end = facts(report).filter(|facts| facts.waiting_commits > 0)?;
+        members()
+            .map(|node| {
+                let theirs = view.fresh(node).and_then(facts)?;
+                let holds = theirs.received.covers(&end.binlog_pos);
+                holds.then(|| Evidence::new(node, "has received everything, and no acknowledgement arrived"))
+            })
+            .collect()
+    })?;
     let mut evidence = vec![Evidence::new(primary, format!("commits stuck for {}", ms(stuck)))];
-    evidence.extend(
-        view.state
-            .ack_set
-            .keys()
-            .map(|node| Evidence::new(node, format!("no stream from {primary}"))),
-    );
+    evidence.extend(members);
     Some(Suspicion::new(Cause::ReplicationCut, evidence))
+}
+
+/// What says that nothing has come from the primary to a member for as long as commits may be stuck.
+fn severed(view: &View<'_>, primary: &NodeId, node: &NodeId) -> Option<String> {
+    let limit = view.policy().stuck_commit;
+    let Some(report) = view.fresh(node) else {
+        let silence = view.silence(node);
+        return (silence >= limit).then(|| format!("not heard of for {}", ms(silence)));
+    };
+    match report.source_silence {
+        Some(silence) => {
+            (silence >= limit && view.quiet(node)).then(|| format!("nothing from {primary} for {}", ms(silence)))
+        }
+        None => {
+            let without = view.now.since(*view.seen.streamless.get(node)?);
+            (without >= limit).then(|| format!("no stream from {primary} for {}", ms(without)))
+        }
+    }
 }
 
 fn disk(view: &View<'_>, primary: &NodeId) -> Option<Suspicion> {

@@ -10,6 +10,9 @@ use quorate_model::{
 /// A voter's view older than this says nothing.
 const VOTER_FRESH: Duration = Duration::from_secs(1);
 
+/// Reports must agree for this long that a stream is quiet.
+const QUIET_CONFIRMED: Duration = Duration::from_millis(300);
+
 /// The planner's inputs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -83,6 +86,15 @@ impl<'a> View<'a> {
     pub(crate) fn stream_silence(&self, node: &NodeId) -> Option<Duration> {
         let report = self.report(node)?;
         Some(report.source_silence?.saturating_add(self.silence(node)))
+    }
+
+    /// Whether a node's reports have shown for a while that nothing comes from its primary. A single one may only tell that its
+    /// agent, or this supervisor, was not given a processor for a moment.
+    pub(crate) fn quiet(&self, node: &NodeId) -> bool {
+        let Some((since, seen)) = self.seen.quiet.get(node).zip(self.seen.agents.get(node)) else {
+            return false;
+        };
+        seen.at.since(*since) >= QUIET_CONFIRMED
     }
 
     /// Transactions that nobody was entitled to write, applied or only received.

@@ -1,5 +1,7 @@
 //! Who may acknowledge: commit before admission, cut and barrier before removal.
 
+use std::time::Duration;
+
 use quorate_model::{Change, EmptyAckSet, Incarnation, Task};
 
 use super::scene::{Ask, Scene, following, incarnation, node, serving};
@@ -188,4 +190,72 @@ fn a_change_computed_from_an_older_set_is_refused() {
     let reply = scene.state.apply(99, &command);
     assert!(matches!(reply, quorate_model::Reply::Refused { .. }));
     assert_eq!(scene.state.ack_set.len(), 2);
+}
+
+fn stream(scene: &mut Scene, name: &str, silence_ms: u64) {
+    scene.again(name, |report| {
+        report.source_silence = Some(Duration::from_millis(silence_ms));
+    });
+}
+
+/// On a loaded machine `m3` left ("nothing received for 2282 ms") and joined ("0 transactions behind") twenty times a second.
+#[test]
+fn a_member_whose_stream_stutters_does_not_come_and_go() {
+    let mut scene = Scene::open();
+    for _ in 0..50 {
+        scene.pass(30);
+        scene.refresh();
+        stream(&mut scene, "m3", 2_282);
+        assert_eq!(counted(&scene), ["m2", "m3"], "one report is no silence");
+        assert_eq!(scene.plan().ack_set(), None);
+        scene.pass(30);
+        stream(&mut scene, "m3", 10);
+        assert_eq!(scene.plan().ack_set(), None);
+    }
+}
+
+#[test]
+fn a_member_whose_received_position_moves_is_not_silent() {
+    let mut scene = Scene::open();
+    for seq in 101..150 {
+        scene.pass(100);
+        scene.refresh();
+        stream(&mut scene, "m3", 2_282);
+        scene.facts("m3", |facts| facts.received = format!("0-1-{seq}").parse().unwrap());
+        assert_eq!(counted(&scene), ["m2", "m3"]);
+    }
+}
+
+#[test]
+fn a_member_that_is_silent_in_several_reports_leaves_and_joins_once_it_is_steady() {
+    let mut scene = Scene::open();
+    for silence_ms in [700, 900, 1_100] {
+        scene.pass(200);
+        scene.refresh();
+        stream(&mut scene, "m3", silence_ms);
+    }
+    assert_eq!(counted(&scene), ["m2"]);
+    scene.hear(serving("m1", 1, "0-1-100", &["m2"]));
+    assert_eq!(scene.step().ack_set(), Some(vec!["m2"]));
+    for _ in 0..9 {
+        scene.pass(100);
+        scene.refresh();
+        stream(&mut scene, "m3", 10);
+        let plan = scene.plan();
+        assert_eq!(plan.ack_set(), None);
+        assert!(plan.waits_for("to be steady"));
+    }
+    scene.pass(200);
+    scene.refresh();
+    stream(&mut scene, "m3", 10);
+    assert_eq!(scene.step().ack_set(), Some(vec!["m2", "m3"]));
+}
+
+#[test]
+fn without_a_sound_member_nobody_waits_for_a_steady_stream() {
+    let mut scene = two();
+    stream(&mut scene, "m3", 700);
+    assert_eq!(scene.plan().ack_set(), None);
+    scene.streams_end(&["m2"]);
+    assert_eq!(scene.step().ack_set(), Some(vec!["m2", "m3"]));
 }

@@ -168,7 +168,74 @@ fn a_cut_replication_path_ends_the_term_of_a_living_primary() {
     scene.streams_end(&["m2"]);
     assert_eq!(scene.plan().begins(), None);
     scene.streams_end(&["m3"]);
+    assert_eq!(
+        scene.plan().begins(),
+        None,
+        "streams that are taken up again are no cut"
+    );
+    scene.pass(1_000);
+    scene.refresh();
     assert_eq!(scene.plan().begins(), Some(&Cause::ReplicationCut));
+}
+
+/// One transaction of 16 MB on a loaded machine: both replicas were still receiving it when its primary was killed.
+#[test]
+fn a_big_transaction_that_is_still_received_is_no_cut() {
+    let mut scene = Scene::open();
+    scene.again("m1", |report| report.probes.commit_stuck = Duration::from_millis(4_879));
+    scene.facts("m1", |facts| {
+        facts.waiting_commits = 1;
+        facts.binlog_pos = "0-1-101".parse().unwrap();
+    });
+    for silence_ms in [350, 20, 900, 1_500, 10].repeat(10) {
+        scene.pass(200);
+        scene.refresh();
+        for name in ["m2", "m3"] {
+            scene.again(name, |report| {
+                report.source_silence = Some(Duration::from_millis(silence_ms));
+            });
+        }
+        assert_eq!(scene.plan().begins(), None, "{silence_ms} ms");
+    }
+}
+
+#[test]
+fn streams_without_a_byte_end_the_term_of_a_primary_whose_commits_hang() {
+    let mut scene = Scene::open();
+    let mut begun = None;
+    for silence_ms in [100, 300, 500, 700, 900, 1_100] {
+        assert_eq!(begun, None, "before {silence_ms} ms");
+        scene.pass(200);
+        scene.refresh();
+        scene.again("m1", |report| {
+            report.probes.commit_stuck = Duration::from_millis(silence_ms);
+        });
+        for name in ["m2", "m3"] {
+            scene.again(name, |report| {
+                report.source_silence = Some(Duration::from_millis(silence_ms));
+            });
+        }
+        begun = scene.plan().begins().cloned();
+    }
+    assert_eq!(begun, Some(Cause::ReplicationCut));
+}
+
+/// A commit stood for 34 s although both replicas had applied it: the acknowledgement was lost, and none says it again.
+#[test]
+fn commits_that_everybody_has_received_do_not_wait_for_ever() {
+    let mut scene = Scene::open();
+    scene.facts("m1", |facts| facts.waiting_commits = 1);
+    scene.again("m1", |report| report.probes.commit_stuck = Duration::from_millis(4_900));
+    assert_eq!(scene.plan().begins(), None, "one more row may free them");
+    scene.again("m1", |report| report.probes.commit_stuck = Duration::from_millis(5_000));
+    assert_eq!(scene.plan().begins(), Some(&Cause::ReplicationCut));
+    scene.facts("m1", |facts| facts.binlog_pos = "0-1-101".parse().unwrap());
+    assert_eq!(scene.plan().begins(), None, "it is still on its way");
+    scene.facts("m1", |facts| {
+        facts.binlog_pos = "0-1-100".parse().unwrap();
+        facts.waiting_commits = 0;
+    });
+    assert_eq!(scene.plan().begins(), None, "something else holds them up");
 }
 
 #[test]
@@ -176,6 +243,8 @@ fn dead_replicas_are_no_reason_to_depose_a_primary() {
     let mut scene = Scene::open();
     scene.crash("m2");
     scene.crash("m3");
+    scene.pass(1_000);
+    scene.refresh();
     scene.again("m1", |report| report.probes.commit_stuck = Duration::from_secs(10));
     let plan = scene.plan();
     assert_eq!(plan.begins(), None);

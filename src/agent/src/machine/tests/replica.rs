@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use quorate_model::{DoorState, Epoch, IoThread, Progress, ServerState, Task};
 
 use super::rig::{Rig, set};
@@ -141,4 +143,30 @@ fn stopped_replication_is_taken_up_again_but_never_over_a_backlog() {
     });
     rig.tick(2500);
     assert_eq!(rig.steps(), ["StopReceiving", "Attach"]);
+}
+
+/// A busy replica left the ack set and joined it again twenty times a second: its positions moved, and so reports went out
+/// before anything had looked at the stream.
+#[test]
+fn a_stream_is_not_silent_while_the_received_position_moves() {
+    let mut rig = Rig::booted();
+    rig.follow(1, "m2");
+    rig.event(Event::Stream(Some(rig.now)));
+    for seq in 1..100 {
+        rig.now = rig.now.after(Duration::from_millis(25));
+        rig.facts.received = set(&format!("0-2-{seq}"));
+        rig.facts.applied = rig.facts.received.clone();
+        let facts = rig.facts.clone();
+        rig.event(Event::Facts { boot: 1, facts });
+        let silence = rig.report.source_silence.unwrap();
+        assert!(silence <= Duration::from_millis(100), "{silence:?}");
+    }
+    let still = rig.facts.clone();
+    for _ in 0..10 {
+        rig.now = rig.now.after(Duration::from_millis(100));
+        let facts = still.clone();
+        rig.event(Event::Facts { boot: 1, facts });
+    }
+    let silence = rig.report.source_silence.unwrap();
+    assert!(silence >= Duration::from_secs(1), "{silence:?}");
 }
