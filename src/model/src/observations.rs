@@ -64,7 +64,7 @@ pub struct Observations {
     /// Since when a node's reports show no open stream from a primary; kept by [`Observations::hear`].
     #[serde(default)]
     pub streamless: BTreeMap<NodeId, Moment>,
-    /// Since when a node's reports show nothing from a primary: no open stream, or no byte for [`STREAM_QUIET_AFTER`] and no
+    /// Since when a node's reports show nothing from a primary: no open stream, or no byte for half a second and no
     /// position that moved. One late report is not yet silence; several in a row are. Kept by [`Observations::hear`].
     #[serde(default)]
     pub quiet: BTreeMap<NodeId, Moment>,
@@ -74,7 +74,7 @@ pub struct Observations {
 }
 
 /// A stream is quiet without a byte for this long: two of the primary's heartbeats.
-pub const STREAM_QUIET_AFTER: Duration = Duration::from_millis(500);
+const STREAM_QUIET_AFTER: Duration = Duration::from_millis(500);
 
 impl Observations {
     /// Nothing seen yet.
