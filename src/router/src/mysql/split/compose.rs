@@ -23,6 +23,8 @@ const TRACKING: &str =
     "SET SESSION session_track_system_variables='*',session_track_state_change=ON,session_track_schema=ON";
 /// Room for a wait in words.
 const WAIT_BYTES_MAX: usize = 96;
+/// An `EXECUTE` whose parameters do not fit: the server's own words. None of it reaches a server.
+const WRONG_ARGUMENTS: (u16, [u8; 5], &str) = (1210, *b"HY000", "Incorrect arguments to mysqld_stmt_execute");
 /// An `EXECUTE` of a statement that the session does not have: the server's own words.
 pub(super) const UNKNOWN_STATEMENT: (u16, [u8; 5]) = (1243, *b"HY000");
 
@@ -76,7 +78,11 @@ impl Session {
         let packet = client.inbound.get(..job.len).unwrap_or_default();
         if job.whole {
             let payload = packet.get(HEADER_BYTES..).unwrap_or_default();
-            put(backend, state, job.command, job.wire, payload)?;
+            if put(backend, state, job.command, job.wire, payload).is_err() {
+                let (code, sqlstate, text) = WRONG_ARGUMENTS;
+                self.send_error(code, sqlstate, text).await?;
+                return Ok(Composed::Told);
+            }
         } else {
             backend.outbound.extend_from_slice(packet);
         }

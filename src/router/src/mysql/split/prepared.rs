@@ -6,7 +6,7 @@ use super::compose::UNKNOWN_STATEMENT;
 use super::job::{Job, Wire};
 use super::session::{End, Session};
 use crate::mysql::recover::marker::MARKED_BYTES_MAX;
-use crate::mysql::session::needs::{Effect, Needs, Place};
+use crate::mysql::session::needs::{Effect, Needs, Place, Wish};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
 use crate::mysql::session::statements::{OnServer, STATEMENTS_MAX, Statement};
@@ -109,6 +109,11 @@ impl Session {
         }
         if self.state.held.is_some() && statement.held {
             needs.place = Place::WhereLast;
+        }
+        if !whole {
+            // It goes there with the primary's number of the statement in it.
+            needs.place = Place::Primary;
+            needs.wish = Wish::default();
         }
         if !whole && !self.is_prepared_on_primary(own).await? {
             return Ok(());

@@ -353,6 +353,9 @@ impl Session {
         super::compose::bring_up(&mut backend, &self.state);
         let packet = self.client.inbound.split_to(len.min(self.client.inbound.len()));
         backend.outbound.extend_from_slice(&packet);
+        // What was sent after it is for the server, too.
+        let after = self.client.inbound.split();
+        backend.outbound.extend_from_slice(&after);
         let over = |lost: super::backend::Lost| End::Told(lost.to_string());
         backend.flush().await.map_err(over)?;
         for _ in 0..backend.silent.len() {
