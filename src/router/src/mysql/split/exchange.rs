@@ -19,8 +19,10 @@ use crate::mysql::wire::reply::{End as ReplyEnd, Outcome, Progress, Reply};
 /// Pieces written at once; more are written by turns.
 const SLICES_MAX: usize = 16;
 
-/// `ER_OPTION_PREVENTS_STATEMENT` (read-only), and what is not there: database, column, table, routine, trigger, field.
-const REPLICA_ERRORS: [u16; 7] = [1290, 1049, 1054, 1146, 1305, 1360, 1356];
+/// `ER_OPTION_PREVENTS_STATEMENT`: the server is read-only.
+const READ_ONLY: u16 = 1290;
+/// What may be due to a replica's being one: it does not write, and what is not there: database, column, table, routine, trigger, field.
+const REPLICA_ERRORS: [u16; 7] = [READ_ONLY, 1049, 1054, 1146, 1305, 1360, 1356];
 
 /// What became of a command.
 #[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each command")]
@@ -32,6 +34,8 @@ pub(super) enum Answer {
     Silent,
     /// The replica was behind; the client has nothing yet.
     Behind,
+    /// The replica does not write, and the client has asked for a transaction that does not: nothing was given to it yet.
+    ReadOnly,
     /// The replica has answered with an error that the primary may not have; the client has nothing yet.
     Declined,
     /// The server refused a piece of the session's state; the client has nothing yet.
@@ -97,12 +101,18 @@ impl Session {
             finish(backend, discard).await.map_err(|stop| stop.broken(side))?;
             return Ok(Answer::Behind);
         }
-        if job.whole && side == Side::Replica && !backend.status.any(Status::IN_TRANS) {
-            let refused = refuses(backend).await.map_err(before)?;
-            if refused {
+        if job.whole && side == Side::Replica {
+            let reading = backend.status.any(Status::IN_TRANS);
+            let code = error(backend).await.map_err(before)?;
+            let answer = match code {
+                Some(READ_ONLY) if reading => Some(Answer::ReadOnly),
+                Some(code) if !reading && REPLICA_ERRORS.contains(&code) => Some(Answer::Declined),
+                Some(_) | None => None,
+            };
+            if let Some(answer) = answer {
                 let discard = Reply::swallowed(job.shape(), backend.caches_metadata());
                 finish(backend, discard).await.map_err(|stop| stop.broken(side))?;
-                return Ok(Answer::Declined);
+                return Ok(answer);
             }
         }
         let mut passing = Passing {
@@ -212,18 +222,17 @@ impl Passing<'_> {
     }
 }
 
-/// Whether the replica answers with an error that may be due to its being a replica: it may not write (a view that calls
-/// a function does), or a definition has not arrived yet. The primary's answer counts then.
-async fn refuses(backend: &mut Backend) -> Result<bool, Lost> {
+/// The error that the server answers with, if it does. An error that may be due to its being a replica is not passed on: a
+/// view that calls a function writes, or a definition has not arrived yet; then the primary's answer counts.
+async fn error(backend: &mut Backend) -> Result<Option<u16>, Lost> {
     const HEAD_BYTES: usize = 7;
     while backend.inbound.len() < HEAD_BYTES {
         backend.fill().await?;
     }
-    let code = match backend.inbound.get(4..HEAD_BYTES) {
-        Some(&[ERR, low, high]) => u16::from_le_bytes([low, high]),
-        _ => return Ok(false),
-    };
-    Ok(REPLICA_ERRORS.contains(&code))
+    Ok(match backend.inbound.get(4..HEAD_BYTES) {
+        Some(&[ERR, low, high]) => Some(u16::from_le_bytes([low, high])),
+        _ => None,
+    })
 }
 
 /// Writes all pieces to the client. A client that is slow to take them must not keep an ended epoch's server.

@@ -116,7 +116,9 @@ impl Session {
                         "character_set_client" => self.state.dialect = self.state.dialect.with_charset(value),
                         _ => {}
                     }
-                    let sql = set_variable(&name, Some(&String::from_utf8_lossy(value)));
+                    // NULL is told as nothing, and no character set has an empty name.
+                    let is_null = value.is_empty() && name.starts_with("character_set_");
+                    let sql = set_variable(&name, (!is_null).then_some(&String::from_utf8_lossy(value)));
                     self.record(side, &format!("var:{name}"), &sql);
                 }
                 Change::Variable { .. } => {}

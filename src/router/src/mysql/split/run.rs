@@ -231,6 +231,11 @@ impl Session {
                     only_primary = true;
                 }
                 Ok(Answer::Declined) => only_primary = true,
+                Ok(Answer::ReadOnly) => {
+                    let text = "Cannot execute statement in a READ ONLY transaction";
+                    self.send_error(1792, *b"25006", text).await?;
+                    return Ok(None);
+                }
                 Ok(Answer::StateRefused(why)) => {
                     self.drop_backend(side);
                     if side == Side::Primary || only_primary {
