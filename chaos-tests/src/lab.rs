@@ -21,7 +21,8 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Lab {
     binary: PathBuf,
     dir: PathBuf,
-    _folder: TempDir,
+    /// Goes with the lab, unless somebody else started it.
+    folder: Option<TempDir>,
 }
 
 impl Lab {
@@ -48,7 +49,7 @@ impl Lab {
         let lab = Self {
             binary: binary.to_owned(),
             dir,
-            _folder: folder,
+            folder: Some(folder),
         };
         let dir = lab.dir.display().to_string();
         let mut all = vec!["lab", "up", "--dir", dir.as_str(), "--detach"];
@@ -62,6 +63,16 @@ impl Lab {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(lab)
+    }
+
+    /// A lab that runs already, and goes on when this is dropped.
+    #[must_use]
+    pub fn join(binary: &Path, dir: &Path) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            dir: dir.to_owned(),
+            folder: None,
+        }
     }
 
     /// The lab's folder.
@@ -151,6 +162,8 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         // The folder goes with us, so whatever is left must be stopped first; there is nobody to tell of a failure.
-        let _ = self.run(&["lab", "down"]);
+        if self.folder.is_some() {
+            let _ = self.run(&["lab", "down"]);
+        }
     }
 }

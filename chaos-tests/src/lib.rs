@@ -6,14 +6,18 @@
 //!   lab           the real thing on this machine, driven through the `quorate` binary
 //!   nemesis       what goes wrong
 //!   workloads     what clients do meanwhile
+//!   wire          a MySQL client that hides no packet
+//!   differ        random statements, directly and through the router
 //!   checkers      what clients were promised, against what is there
 //!   bench         the figures: gaps, overheads, idle costs
 //! ```
 
 pub mod bench;
 pub mod checkers;
+pub mod differ;
 pub mod invariants;
 pub mod lab;
 pub mod nemesis;
 pub mod sim;
+pub mod wire;
 pub mod workloads;

@@ -75,3 +75,11 @@ pub fn freeze_router(lab: &Lab, id: &str) -> Result<()> {
 pub fn thaw_router(lab: &Lab, id: &str) -> Result<()> {
     signal(lab.info()?.router(id)?.pid, Signal::CONT, id)
 }
+
+/// SIGTERMs a router: it drains and ends.
+///
+/// # Errors
+/// If it is not running.
+pub fn stop_router(lab: &Lab, id: &str) -> Result<()> {
+    signal(lab.info()?.router(id)?.pid, Signal::TERM, id)
+}

@@ -98,7 +98,7 @@ impl Session {
         let own = self.state.statements.resolve(own);
         let cursor = command == Command::StmtExecute && head.cursor != 0;
         let Some(statement) = self.state.statements.get(own) else {
-            return self.unknown_statement(own).await;
+            return self.unknown_statement(own, command).await;
         };
         let mut needs = statement.needs;
         if needs.place == Place::Anywhere && self.state.temporary.mentioned_in(&statement.text, self.state.dialect) {
@@ -229,7 +229,7 @@ impl Session {
         };
         let own = self.state.statements.resolve(own);
         let Some(statement) = self.state.statements.get_mut(own) else {
-            return self.unknown_statement(own).await;
+            return self.unknown_statement(own, Command::StmtReset).await;
         };
         if !std::mem::take(&mut statement.held) {
             // Nothing of it is on a server: no cursor, no pieces.
@@ -267,8 +267,13 @@ impl Session {
         self.send_error(1835, *b"HY000", "Malformed communication packet").await
     }
 
-    async fn unknown_statement(&mut self, own: u32) -> Result<(), End> {
-        let text = format!("Unknown prepared statement handler ({own}) given to mysqld_stmt_execute");
+    async fn unknown_statement(&mut self, own: u32, command: Command) -> Result<(), End> {
+        let function = match command {
+            Command::StmtFetch => "fetch",
+            Command::StmtReset => "reset",
+            _ => "execute",
+        };
+        let text = format!("Unknown prepared statement handler ({own}) given to mysqld_stmt_{function}");
         self.send_error(UNKNOWN_STATEMENT.0, UNKNOWN_STATEMENT.1, &text).await
     }
 

@@ -76,7 +76,10 @@ impl Session {
             Command::ResetConnection => self.reset(len, whole).await,
             Command::ProcessKill if whole => {
                 let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
-                let id = u64::from(process_kill(packet)?);
+                let Ok(id) = process_kill(packet) else {
+                    return self.send_error(1835, *b"HY000", "Malformed communication packet").await;
+                };
+                let id = u64::from(id);
                 let order = Order::Session {
                     id,
                     query: false,

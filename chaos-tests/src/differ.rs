@@ -1,0 +1,15 @@
+//! Random statements, directly and through the router, reply by reply.
+//!
+//! ```text
+//!   seed ──► statements ──┬──► sessions around the router ──► replies ─┐
+//!                         └──► sessions through it        ──► replies ─┴─► the same packets?
+//! ```
+//! Both sides begin with empty databases of their own, names of equal length. Several sessions take turns, so that locks meet and
+//! temporary tables, variables and transactions must be told apart. Every packet of every reply is compared, and in the end
+//! every table.
+
+mod grammar;
+mod run;
+
+pub use grammar::{Grammar, Step};
+pub use run::{Differ, Difference, Side, Summary, side};

@@ -1,0 +1,87 @@
+//! Routers that stop, and routers that come back from nowhere.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use quorate_chaos::checkers::{lost_writes, stored_ids};
+use quorate_chaos::nemesis;
+use quorate_chaos::wire::Session;
+use quorate_chaos::workloads::SetWorkload;
+
+use crate::Case;
+use crate::world::{RECOVERY, World};
+
+pub(super) const CASES: &[Case] = &[
+    (
+        "s72_a_router_that_is_restarted_under_load_loses_no_acknowledged_write",
+        s72_restart,
+    ),
+    (
+        "s73_a_router_that_slept_through_a_failover_writes_to_no_old_primary",
+        s73_stale,
+    ),
+];
+
+fn s72_restart(world: &World) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let info = world.info()?;
+        let options = SetWorkload::options(&info, &world.router("r2")?.rw)?;
+        SetWorkload::prepare(&options).await?;
+        let workload = SetWorkload::start(&options, 4, 72);
+        for _ in 0..2 {
+            workload.wait_for(100, RECOVERY).await?;
+            nemesis::stop_router(&world.lab, "r2")?;
+            workload.wait_for(100, RECOVERY).await?;
+        }
+        let history = workload.finish().await?;
+        let loss = lost_writes(&history, &stored_ids(&options).await?);
+        ensure!(loss.lost.is_empty() && loss.phantoms.is_empty(), "{loss:?}");
+        Ok(())
+    })
+}
+
+fn s73_stale(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s73 (id INT PRIMARY KEY)"])?;
+    world.lab.wait_healthy(RECOVERY)?;
+    let mut session = Session::open(&World::login(&world.router("r2")?.rw))?;
+    session.run("INSERT INTO s73 VALUES (0)")?;
+    nemesis::freeze_router(&world.lab, "r2")?;
+    let failed_over = world.fail_over();
+    nemesis::thaw_router(&world.lab, "r2")?;
+    failed_over?;
+    let mut written = vec!["0".to_owned()];
+    for id in 1..50 {
+        match session.run(&format!("INSERT INTO s73 VALUES ({id})")) {
+            Ok(_) => written.push(id.to_string()),
+            Err(_) => session = dial(world)?,
+        }
+    }
+    ensure!(written.len() > 10, "the router did not come back: {written:?}");
+    let found = world.direct()?.rows("SELECT id FROM s73 ORDER BY id")?;
+    for id in written {
+        ensure!(
+            found.iter().any(|row| row[0].as_deref() == Some(&id)),
+            "{id} was acknowledged and is not there"
+        );
+    }
+    Ok(())
+}
+
+/// A session through the second router, as soon as it lets somebody in.
+fn dial(world: &World) -> Result<Session> {
+    let login = World::login(&world.router("r2")?.rw);
+    let mut last = Ok(());
+    for _ in 0..200 {
+        match Session::open(&login) {
+            Ok(session) => return Ok(session),
+            Err(error) => last = Err(error),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    last.context("the second router lets nobody in")?;
+    anyhow::bail!("never tried")
+}

@@ -1,0 +1,28 @@
+//! Scenarios 50 to 74, by number.
+
+mod abuse;
+mod accounts;
+mod failover;
+mod life;
+mod packets;
+mod reads;
+mod state;
+mod statements;
+mod stops;
+mod transactions;
+
+use crate::Case;
+
+/// Those that leave every server alive.
+pub(crate) const QUIET: &[&[Case]] = &[
+    packets::CASES,
+    reads::CASES,
+    transactions::CASES,
+    state::CASES,
+    statements::CASES,
+    accounts::CASES,
+    abuse::CASES,
+];
+
+/// Those that do not.
+pub(crate) const KILLING: &[&[Case]] = &[stops::CASES, failover::CASES, life::CASES];

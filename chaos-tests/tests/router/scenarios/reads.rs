@@ -1,0 +1,168 @@
+//! Reads see what their session wrote, wherever they go.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
+use std::thread;
+
+use anyhow::{Context as _, Result, ensure};
+use quorate_chaos::wire::{Session, caps};
+
+use crate::Case;
+use crate::world::{Helper, World};
+
+pub(super) const CASES: &[Case] = &[
+    ("s50_read_your_writes", s50_read_your_writes),
+    (
+        "s51_a_read_that_no_replica_can_serve_in_time_is_served_by_the_primary",
+        s51_time_out,
+    ),
+    ("s52_a_token_travels_and_one_of_another_epoch_does_no_harm", s52_tokens),
+    (
+        "s59_last_insert_id_and_the_like_come_from_the_right_server",
+        s59_about_the_last_statement,
+    ),
+];
+
+/// Writes that are read back at once, over all sessions.
+const LOOPS: usize = 10_000;
+const SESSIONS: usize = 4;
+
+/// Reads back each of its writes; the servers that answered.
+fn write_and_read(session: &mut Session, row: usize) -> Result<BTreeSet<String>> {
+    let mut servers = BTreeSet::new();
+    for turn in 0..LOOPS / SESSIONS {
+        session.run(&format!("UPDATE s50 SET v = {turn} WHERE id = {row}"))?;
+        let rows = session.rows(&format!("SELECT v, @@server_id FROM s50 WHERE id = {row}"))?;
+        let [Some(value), Some(server)] = &rows[0][..] else {
+            anyhow::bail!("no row {row}");
+        };
+        ensure!(*value == turn.to_string(), "stale on {server}: {value} after {turn}");
+        servers.insert(server.clone());
+    }
+    Ok(servers)
+}
+
+fn s50_read_your_writes(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s50 (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO s50 VALUES (0, 0), (1, 0), (2, 0), (3, 0)",
+    ])?;
+    let servers = thread::scope(|scope| {
+        let threads: Vec<_> = (0..SESSIONS)
+            .map(|row| scope.spawn(move || write_and_read(&mut world.session()?, row)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| anyhow::bail!("a reader panicked")))
+            .collect::<Result<Vec<_>>>()
+    })?;
+    let primary = world.primary_id()?;
+    let servers: BTreeSet<String> = servers.into_iter().flatten().collect();
+    ensure!(
+        servers.iter().any(|server| *server != primary),
+        "no read left the primary: {servers:?}"
+    );
+    Ok(())
+}
+
+/// Keeps a replica from applying anything, while it goes on receiving and acknowledging.
+fn hold_back(world: &World, node: &str) -> Result<Helper> {
+    // The lock lives as long as the client, and the client as long as it may still be told something.
+    let mut client = world.client(node)?;
+    let mut child = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let stdin = child.stdin.as_mut().context("no standard input")?;
+    stdin.write_all(b"FLUSH TABLES WITH READ LOCK; SELECT 'held';\n")?;
+    let stdout = child.stdout.as_mut().context("no standard output")?;
+    let held = stdout.read_exact(&mut [0; 4]);
+    let helper = Helper(child);
+    held.with_context(|| format!("holding {node} back"))?;
+    Ok(helper)
+}
+
+fn s51_time_out(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s51 (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO s51 VALUES (1, 0)",
+    ])?;
+    let mut session = world.session()?;
+    session.run("UPDATE s51 SET v = 1")?;
+    ensure!(session.value("SELECT v FROM s51")? == "1");
+    let id = session.value("SELECT CONNECTION_ID()")?;
+    let held = world
+        .replicas()?
+        .iter()
+        .map(|node| hold_back(world, node))
+        .collect::<Result<Vec<_>>>()?;
+    let primary = world.primary_id()?;
+    for turn in 2..5 {
+        session.run(&format!("UPDATE s51 SET v = {turn}"))?;
+        let rows = session.rows("SELECT v, @@server_id FROM s51")?;
+        ensure!(rows == [[Some(turn.to_string()), Some(primary.clone())]], "{rows:?}");
+    }
+    drop(held);
+    ensure!(
+        session.value("SELECT CONNECTION_ID()")? == id,
+        "the connection was replaced"
+    );
+    Ok(())
+}
+
+fn s52_tokens(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s52 (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO s52 VALUES (1, 0)",
+    ])?;
+    let mut writer = world.session()?;
+    let mut reader = Session::open(&World::login(&world.router("r2")?.rw))?;
+    for turn in 1..200 {
+        writer.run(&format!("UPDATE s52 SET v = {turn}"))?;
+        let token = writer.value("SHOW QUORATE TOKEN")?;
+        reader.run(&format!("SET @quorate_token = '{token}'"))?;
+        let seen = reader.value("SELECT v FROM s52")?;
+        ensure!(seen == turn.to_string(), "{seen} after {turn} with token {token}");
+    }
+    for token in ["0-1-999000000000000001", "0-1-1"] {
+        reader.run(&format!("SET @quorate_token = '{token}'"))?;
+        ensure!(reader.value("SELECT v FROM s52")? == "199", "with token {token}");
+    }
+    Ok(())
+}
+
+fn s59_about_the_last_statement(world: &World) -> Result<()> {
+    let make = ["CREATE OR REPLACE TABLE s59 (id INT PRIMARY KEY AUTO_INCREMENT, v TINYINT)"];
+    let statements = [
+        "INSERT INTO s59 (v) VALUES (1), (2), (3)",
+        "SELECT v FROM s59 WHERE id = 2",
+        "SELECT SQL_CALC_FOUND_ROWS v FROM s59 WHERE v < 3 ORDER BY id LIMIT 1",
+        "SELECT FOUND_ROWS()",
+        "INSERT IGNORE INTO s59 (v) VALUES (1000)",
+        "SHOW WARNINGS",
+        "SELECT CAST('abc' AS INT)",
+        "SHOW WARNINGS",
+        "SHOW COUNT(*) WARNINGS",
+        "SELECT CAST('abc' AS INT)",
+        "SELECT @@warning_count",
+        "SELECT nothing FROM s59",
+        "SHOW ERRORS",
+        "SELECT nothing FROM s59",
+        "SELECT @@error_count",
+        "UPDATE s59 SET v = 9 WHERE v < 3",
+        "SELECT ROW_COUNT()",
+        "SELECT ROW_COUNT()",
+        "UPDATE s59 SET v = 9 WHERE v = 9",
+        "SELECT v FROM s59 WHERE v = 3 LIMIT 1",
+        "SELECT FOUND_ROWS(), ROW_COUNT()",
+        "SELECT 1 FROM s59 WHERE v = '3x' ORDER BY id LIMIT 1",
+        "SHOW WARNINGS LIMIT 1",
+        "SELECT LAST_INSERT_ID(77)",
+        "SELECT LAST_INSERT_ID()",
+        "DELETE FROM s59 WHERE v = 3 LIMIT 1",
+        "SELECT ROW_COUNT(), @@warning_count",
+        "SELECT LAST_INSERT_ID(), @@last_insert_id, @@identity",
+    ];
+    for capabilities in [0, caps::DEPRECATE_EOF, caps::DEPRECATE_EOF | caps::FOUND_ROWS] {
+        world.same(capabilities, &make, &statements)?;
+    }
+    Ok(())
+}

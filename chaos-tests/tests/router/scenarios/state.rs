@@ -1,0 +1,183 @@
+//! What a session has set is there wherever it reads, and nowhere else.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use quorate_chaos::wire::{Session, command};
+
+use crate::Case;
+use crate::world::{GUEST, PASSWORD, USER, World};
+
+pub(super) const CASES: &[Case] = &[
+    ("s57_temporary_tables_are_read_where_they_are", s57_temporary_tables),
+    ("s60_user_variables_have_one_value", s60_user_variables),
+    ("s62_change_user_and_reset_leave_nothing_behind", s62_leftovers),
+    ("s74_set_global_goes_to_the_primary_alone", s74_set_global),
+];
+
+fn s57_temporary_tables(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE PROCEDURE p57() BEGIN CREATE OR REPLACE TEMPORARY TABLE t57 (id INT); INSERT INTO t57 VALUES (3); END",
+        "CREATE OR REPLACE TABLE s57 (id INT PRIMARY KEY)",
+        "INSERT INTO s57 VALUES (4)",
+    ])?;
+    let mut session = world.session()?;
+    let reads = |session: &mut Session, id: &str| -> Result<()> {
+        for _ in 0..5 {
+            ensure!(session.value("SELECT id FROM t57")? == id, "t57 lacks {id}");
+            ensure!(session.value("DESCRIBE t57")? == "id");
+            ensure!(session.value("SHOW CREATE TABLE t57")? == "t57");
+            ensure!(session.value("SELECT COUNT(*) FROM s57, t57")? == "1", "t57 in a join");
+        }
+        session.run("DROP TEMPORARY TABLE t57").map(drop)
+    };
+    let before = session.query("SELECT id FROM s57")?;
+    session.run("CREATE TEMPORARY TABLE t57 (id INT); INSERT INTO t57 VALUES (1)")?;
+    reads(&mut session, "1")?;
+    for sql in ["CREATE TEMPORARY TABLE t57 (id INT)", "INSERT INTO t57 VALUES (2)"] {
+        let id = session.prepare(sql)?.id;
+        session.execute(id, &[])?;
+    }
+    reads(&mut session, "2")?;
+    session.run("CALL p57()")?;
+    reads(&mut session, "3")?;
+    session.run("CREATE TEMPORARY TABLE t57 AS SELECT id FROM s57")?;
+    reads(&mut session, "4")?;
+    // One that hides a table of the same name.
+    session.run("CREATE TEMPORARY TABLE s57 (id INT)")?;
+    for _ in 0..5 {
+        ensure!(
+            session.rows("SELECT id FROM s57")?.is_empty(),
+            "the hidden table was read"
+        );
+    }
+    session.run("DROP TEMPORARY TABLE s57")?;
+    ensure!(session.query("SELECT id FROM s57")?.packets == before.packets);
+    Ok(())
+}
+
+fn s60_user_variables(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s60 (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO s60 VALUES (1, 0), (2, 0)",
+        "CREATE OR REPLACE PROCEDURE p60(OUT o INT) BEGIN SET @inside = 8; SELECT COUNT(*) + 40 INTO o FROM s60; END",
+        "CREATE OR REPLACE FUNCTION f60() RETURNS INT READS SQL DATA BEGIN SET @called = 9; RETURN 1; END",
+    ])?;
+    let mut session = world.session()?;
+    for turn in 0..10 {
+        for (set, get, value) in [
+            ("SELECT @a := 41 + 1", "SELECT @a", "42"),
+            ("SELECT @a := @a + 1 FROM s60", "SELECT @a + COUNT(*) FROM s60", "46"),
+            ("UPDATE s60 SET v = (@b := 7)", "SELECT @b", "7"),
+            ("CALL p60(@out)", "SELECT @out", "42"),
+            ("SET @n = 5", "SELECT @inside + @n", "13"),
+            ("SELECT f60()", "SELECT @called", "9"),
+            ("SET @c = (SELECT COUNT(*) FROM s60)", "SELECT @c", "2"),
+            (
+                "SELECT MAX(id), MIN(id) INTO @d, @e FROM s60",
+                "SELECT CONCAT(@d, @e)",
+                "21",
+            ),
+            ("SET @t = 'it''s; @x = 1'", "SELECT @t", "it's; @x = 1"),
+            ("SET @n = NULL", "SELECT @n", "NULL"),
+        ] {
+            session.run(set)?;
+            for _ in 0..2 {
+                let found = session.value(get)?;
+                ensure!(found == value, "turn {turn}: {get} is {found} after {set}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Everything that could be left behind.
+const DIRT: &[&str] = &[
+    "SET @dirt = 1",
+    "SET sql_mode = 'ANSI_QUOTES', autocommit = 0, character_set_results = latin1",
+    "SET time_zone = '+03:00', sql_select_limit = 1",
+    "CREATE OR REPLACE TEMPORARY TABLE dirt (id INT)",
+    "PREPARE dirt FROM 'SELECT 1'",
+    "INSERT INTO s62 VALUES (1)",
+    "SELECT GET_LOCK('dirt', 0)",
+];
+
+/// Whether nothing of it is there.
+fn is_clean(session: &mut Session, user: &str, database: &str) -> Result<()> {
+    // A server takes a moment to see that a client has gone.
+    for _ in 0..500 {
+        if session.value("SELECT IS_FREE_LOCK('dirt')")? == "1" {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    ensure!(session.value("SELECT IS_FREE_LOCK('dirt')")? == "1", "the lock is left");
+    for (sql, value) in [
+        ("SELECT @dirt", "NULL"),
+        ("SELECT @@autocommit", "1"),
+        ("SELECT @@character_set_results", "utf8mb4"),
+        ("SELECT @@sql_mode = @@global.sql_mode", "1"),
+        ("SELECT @@time_zone = @@global.time_zone", "1"),
+        ("SELECT @@sql_select_limit > 1", "1"),
+        ("SELECT COUNT(*) FROM compat.s62", "0"),
+        ("SELECT DATABASE()", database),
+    ] {
+        let found = session.value(sql)?;
+        ensure!(found == value, "{sql}: {found} instead of {value}");
+    }
+    let found = session.value("SELECT CURRENT_USER()")?;
+    ensure!(found == format!("{user}@localhost"), "{found} instead of {user}");
+    let code = session.refused("SELECT id FROM compat.dirt")?.code;
+    ensure!(code == 1146 || code == 1142, "the temporary table is left: {code}");
+    ensure!(
+        session.refused("EXECUTE dirt")?.code == 1243,
+        "the prepared statement is left"
+    );
+    Ok(())
+}
+
+fn s62_leftovers(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s62 (id INT PRIMARY KEY)"])?;
+    let mut session = world.session()?;
+    for turn in 0..15 {
+        for sql in DIRT {
+            session.run(sql)?;
+        }
+        let stale = session.prepare("SELECT 1")?.id;
+        match turn % 3 {
+            0 => {
+                session.change_user(GUEST, PASSWORD, "")?;
+                is_clean(&mut session, GUEST, "NULL")?;
+                ensure!(session.refused("INSERT INTO compat.s62 VALUES (1)")?.code == 1142);
+                session.change_user(USER, PASSWORD, "compat")?;
+            }
+            1 => {
+                ensure!(session.ask(command::RESET, &[])?.error().is_none());
+            }
+            _ => session = world.session()?,
+        }
+        is_clean(&mut session, USER, "compat")?;
+        if turn % 3 != 2 {
+            let error = session.execute_with(stale, &[], false, true)?;
+            ensure!(
+                error.error().is_some_and(|error| error.code == 1243),
+                "statement {stale} is left"
+            );
+        }
+    }
+    // A change that is refused ends the session, as it does on the server.
+    ensure!(session.change_user(GUEST, "wrong", "").is_err());
+    Ok(())
+}
+
+fn s74_set_global(world: &World) -> Result<()> {
+    let mut session = Session::open(&world.as_admin(world.through()?)?)?;
+    session.run("SET GLOBAL max_connect_errors = 4711")?;
+    let nodes = [vec![world.primary()?], world.replicas()?].concat();
+    for (nth, node) in nodes.iter().enumerate() {
+        let value = world.on_server(node, "SELECT @@global.max_connect_errors")?;
+        ensure!((value.trim() == "4711") == (nth == 0), "{node} has {value}");
+    }
+    session.run("SET GLOBAL max_connect_errors = DEFAULT").map(drop)
+}

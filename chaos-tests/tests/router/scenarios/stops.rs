@@ -1,0 +1,128 @@
+//! KILL in all its forms.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use quorate_chaos::nemesis;
+use quorate_chaos::wire::{ServerError, Session, command};
+
+use crate::Case;
+use crate::world::{RECOVERY, World};
+
+pub(super) const CASES: &[Case] = &[
+    ("s65_kill_reaches_the_right_session", s65_kill),
+    ("s65_kill_of_what_does_not_exist_or_belongs_to_others", s65_refused),
+    (
+        "s65_a_session_that_is_killed_during_a_failover_is_never_replayed",
+        s65_during_replay,
+    ),
+];
+
+/// How a session that runs `SLEEP` ends when `stop` is called with its id.
+fn interrupted(
+    world: &World,
+    stop: impl FnOnce(&mut Session, u32) -> Result<()>,
+) -> Result<(Session, Result<ServerError>)> {
+    let (mut victim, mut killer) = (world.session()?, world.session()?);
+    let id = victim.id;
+    ensure!(
+        victim.value("SELECT CONNECTION_ID()")? == id.to_string(),
+        "the greeting's id is another"
+    );
+    victim.send(
+        command::QUERY,
+        b"SELECT SLEEP(50) FROM (SELECT 1 UNION SELECT 2) t WHERE RAND() < 2",
+    )?;
+    // Wait until it sleeps: it shows up in the list under its id.
+    let asleep = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id} AND info LIKE '%SLEEP%'");
+    for _ in 0..200 {
+        if killer.value(&asleep)? == "1" {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    stop(&mut killer, id)?;
+    let ended = victim
+        .reply()
+        .and_then(|reply| reply.error().cloned().context("the statement succeeded"));
+    Ok((victim, ended))
+}
+
+fn s65_kill(world: &World) -> Result<()> {
+    let (mut victim, ended) = interrupted(world, |killer, id| killer.run(&format!("KILL QUERY {id}")).map(drop))?;
+    let error = ended?;
+    ensure!(error.code == 1317, "KILL QUERY: {error}");
+    ensure!(victim.value("SELECT 1")? == "1", "the session ended with its query");
+
+    for kill in ["KILL", "KILL CONNECTION", "KILL HARD CONNECTION"] {
+        let (mut victim, ended) = interrupted(world, |killer, id| killer.run(&format!("{kill} {id}")).map(drop))?;
+        ensure!(
+            ended.is_err() || ended.is_ok_and(|error| error.code == 1927 || error.code == 1317),
+            "{kill}"
+        );
+        ensure!(victim.value("SELECT 1").is_err(), "{kill}: the session lives");
+    }
+    let (mut victim, _) = interrupted(world, |killer, id| {
+        let reply = killer.ask(command::PROCESS_KILL, &id.to_le_bytes())?;
+        ensure!(reply.error().is_none(), "COM_PROCESS_KILL: {:?}", reply.error());
+        Ok(())
+    })?;
+    ensure!(victim.value("SELECT 1").is_err(), "COM_PROCESS_KILL: the session lives");
+
+    let mut own = world.session()?;
+    let error = own.refused("KILL QUERY CONNECTION_ID()")?;
+    ensure!(error.code == 1317, "KILL QUERY of itself: {error}");
+    ensure!(
+        own.query("KILL CONNECTION_ID()").is_err() || own.query("SELECT 1").is_err(),
+        "it survived itself"
+    );
+    Ok(())
+}
+
+fn s65_refused(world: &World) -> Result<()> {
+    let mut replies = Vec::new();
+    let mut owner = Session::open(&world.as_admin(world.through()?)?)?;
+    for login in [world.around()?, world.through()?] {
+        let mut session = Session::open(&login)?;
+        let mut all = Vec::new();
+        for sql in ["KILL 4000000000", "KILL QUERY 4000000000", "KILL"] {
+            all.push(session.query(sql)?.sets);
+        }
+        replies.push(all);
+    }
+    for (around, through) in replies[0].iter().zip(&replies[1]) {
+        ensure!(around == through, "{around:?} and {through:?}");
+    }
+    // Of another user: only with the right to.
+    let mut session = world.session()?;
+    let error = session.refused(&format!("KILL {}", owner.id))?;
+    ensure!(error.code == 1095 || error.code == 1094, "{error}");
+    ensure!(owner.value("SELECT 1")? == "1", "it was killed all the same");
+    owner.run(&format!("KILL {}", session.id))?;
+    ensure!(session.value("SELECT 1").is_err(), "the session lives");
+    Ok(())
+}
+
+fn s65_during_replay(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s65 (id INT PRIMARY KEY)"])?;
+    world.lab.wait_healthy(RECOVERY)?;
+    let epoch = world.lab.status()?.epoch;
+    let (mut victim, mut killer) = (world.session()?, world.session()?);
+    victim.run("BEGIN")?;
+    victim.run("INSERT INTO s65 VALUES (1)")?;
+    nemesis::kill_server(&world.lab, &world.primary()?)?;
+    // Both are held; whichever comes first when the next primary opens, the killed one commits nothing after this is answered.
+    let killed = killer.run(&format!("KILL {}", victim.id));
+    let ended = victim.query("COMMIT");
+    world.open_after(epoch)?;
+    if killed.is_ok() {
+        let succeeded = ended.as_ref().is_ok_and(|reply| reply.error().is_none());
+        ensure!(!succeeded, "a killed session committed: {ended:?}");
+        ensure!(
+            world.direct()?.value("SELECT COUNT(*) FROM s65")? == "0",
+            "a killed session's row is there"
+        );
+    }
+    Ok(())
+}

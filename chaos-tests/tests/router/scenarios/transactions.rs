@@ -1,0 +1,152 @@
+//! Transactions, however they are begun, stay on one server; writes in disguise go to the primary.
+
+use anyhow::{Result, ensure};
+use quorate_chaos::wire::Session;
+
+use crate::Case;
+use crate::world::World;
+
+pub(super) const CASES: &[Case] = &[
+    ("s53_begin_and_commit_hidden_in_prepared_statements", s53_hidden),
+    ("s54_reads_without_autocommit_stay_on_the_primary", s54_no_autocommit),
+    (
+        "s55_a_read_only_transaction_stays_on_one_server_and_refuses_writes",
+        s55_read_only,
+    ),
+    ("s56_selects_that_write_or_lock_go_to_the_primary", s56_writing_selects),
+];
+
+const HERE: &str = "SELECT @@server_id";
+
+/// Runs a statement through the binary protocol.
+fn prepared(session: &mut Session, sql: &str) -> Result<()> {
+    let id = session.prepare(sql)?.id;
+    session.execute(id, &[])?;
+    session.close(id)
+}
+
+/// Runs a statement through `PREPARE` and `EXECUTE`.
+fn executed(session: &mut Session, sql: &str) -> Result<()> {
+    session.run(&format!("PREPARE hidden FROM '{sql}'"))?;
+    session.run("EXECUTE hidden")?;
+    session.run("DEALLOCATE PREPARE hidden").map(drop)
+}
+
+fn s53_hidden(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s53 (id INT PRIMARY KEY)"])?;
+    let primary = world.primary_id()?;
+    let (mut session, mut other) = (world.session()?, world.direct()?);
+    let count = "SELECT COUNT(*) FROM s53";
+    for hide in [prepared, executed] {
+        for begin in ["BEGIN", "START TRANSACTION", "SET autocommit = 0"] {
+            for (end, kept) in [("ROLLBACK", "0"), ("COMMIT", "1")] {
+                hide(&mut session, begin)?;
+                ensure!(session.value(HERE)? == primary, "{begin}: a read left the primary");
+                session.run("INSERT INTO s53 VALUES (1)")?;
+                ensure!(session.value(count)? == "1", "{begin}: its own row is not seen");
+                ensure!(session.value(HERE)? == primary, "{begin}: a read left the primary");
+                ensure!(other.value(count)? == "0", "{begin}: committed too early");
+                hide(&mut session, end)?;
+                ensure!(other.value(count)? == kept, "{begin}, {end}");
+                hide(&mut session, "SET autocommit = 1")?;
+                ensure!(session.value(count)? == kept, "{begin}, {end}: read back");
+                session.run("DELETE FROM s53")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn s54_no_autocommit(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s54 (id INT PRIMARY KEY)"])?;
+    let primary = world.primary_id()?;
+    let mut session = world.session()?;
+    for off in [
+        "SET autocommit = 0",
+        "SET @@session.autocommit = OFF",
+        "SET sql_mode = '', autocommit = FALSE",
+    ] {
+        session.run(off)?;
+        for _ in 0..10 {
+            let server = session.value(&format!("{HERE}, COUNT(*) FROM s54"))?;
+            ensure!(server == primary, "{off}: read on {server}");
+        }
+        session.run("COMMIT")?;
+        ensure!(session.value(HERE)? == primary, "{off}: after COMMIT");
+        session.run("SET autocommit = 1")?;
+    }
+    Ok(())
+}
+
+fn s55_read_only(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s55 (id INT PRIMARY KEY)",
+        "INSERT INTO s55 VALUES (1)",
+    ])?;
+    let mut session = world.session()?;
+    for _ in 0..10 {
+        session.run("START TRANSACTION READ ONLY")?;
+        let first = session.value(&format!("{HERE} FROM s55"))?;
+        for _ in 0..5 {
+            let next = session.value(&format!("{HERE} FROM s55"))?;
+            ensure!(next == first, "moved from {first} to {next}");
+        }
+        let error = session.refused("INSERT INTO s55 VALUES (2)")?;
+        // A replica refuses any write, with an error of its own.
+        ensure!(error.code == 1792 || error.code == 1290, "{error}");
+        ensure!(
+            session.value(&format!("{HERE} FROM s55"))? == first,
+            "moved after the error"
+        );
+        session.run("COMMIT")?;
+    }
+    session.run("INSERT INTO s55 VALUES (2)")?;
+    ensure!(session.value("SELECT COUNT(*) FROM s55")? == "2");
+    Ok(())
+}
+
+fn s56_writing_selects(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s56 (id INT PRIMARY KEY AUTO_INCREMENT)",
+        "INSERT INTO s56 VALUES (1)",
+        "CREATE OR REPLACE SEQUENCE q56",
+        "CREATE OR REPLACE FUNCTION f56() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO s56 VALUES (NULL); RETURN @@server_id; END",
+        "CREATE OR REPLACE VIEW v56 AS SELECT f56() AS server",
+    ])?;
+    let primary = world.primary_id()?;
+    let mut session = world.session()?;
+    for sql in [
+        "SELECT f56()",
+        "SELECT compat.f56()",
+        "SELECT server FROM v56",
+        "SELECT @@server_id FROM s56 WHERE id = 1 FOR UPDATE",
+        "SELECT @@server_id FROM s56 WHERE id = 1 LOCK IN SHARE MODE",
+        "SELECT @@server_id, NEXTVAL(q56)",
+        "SELECT @@server_id, NEXT VALUE FOR q56",
+        "SELECT @@server_id, SETVAL(q56, 1000)",
+        "SELECT @@server_id, GET_LOCK('s56', 0)",
+        "SELECT @@server_id, RELEASE_LOCK('s56')",
+        "WITH w AS (SELECT f56() AS server) SELECT server FROM w",
+        "(SELECT f56())",
+        "SELECT /* a comment */ f56()",
+    ] {
+        for _ in 0..3 {
+            let server = session.value(sql)?;
+            ensure!(server == primary, "{sql}: on {server}");
+        }
+    }
+    session.run("SELECT @@server_id INTO @s56")?;
+    ensure!(session.value("SELECT @s56")? == primary, "INTO @v");
+    let rows = session.value("SELECT COUNT(*) FROM s56")?;
+    ensure!(rows == "19", "{rows} rows after eighteen calls");
+    outfile(world, &primary)
+}
+
+fn outfile(world: &World, primary: &str) -> Result<()> {
+    let mut session = Session::open(&world.as_admin(world.through()?)?)?;
+    let path = world.file("s56.txt");
+    session.run(&format!("SELECT @@server_id INTO OUTFILE '{}'", path.display()))?;
+    let written = std::fs::read_to_string(path)?;
+    ensure!(written.trim() == primary, "INTO OUTFILE on {written}");
+    Ok(())
+}
