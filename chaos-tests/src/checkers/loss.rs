@@ -25,7 +25,9 @@ pub struct Loss {
 /// If it cannot be read.
 pub async fn stored_ids(options: &Opts) -> Result<BTreeSet<u64>> {
     let mut conn = Conn::new(options.clone()).await?;
-    let ids: Vec<u64> = conn.query("SELECT id FROM app.set_writes").await?;
+    let ids: Vec<u64> = conn
+        .query("/* quorate route to primary */ SELECT id FROM app.set_writes")
+        .await?;
     conn.disconnect().await?;
     Ok(ids.into_iter().collect())
 }

@@ -75,7 +75,7 @@ async fn a_thawed_primary_acknowledges_nothing() {
     alone.lab.wait_healthy(RECOVERY).unwrap();
     let mut conn = Conn::new(alone.options()).await.unwrap();
     let there: Option<u64> = conn
-        .query_first("SELECT id FROM app.set_writes WHERE id = 1")
+        .query_first("/* quorate route to primary */ SELECT id FROM app.set_writes WHERE id = 1")
         .await
         .unwrap();
     assert_eq!(there, None, "an unacknowledged row of the deposed primary survived");

@@ -118,7 +118,10 @@ async fn a_router_is_upgraded_under_load_and_no_client_notices() {
     }
     // The last one serves, and holds exactly what was acknowledged.
     let mut conn = Conn::new(options).await.unwrap();
-    let there: Option<u64> = conn.query_first("SELECT COUNT(*) FROM app.upgrades").await.unwrap();
+    let there: Option<u64> = conn
+        .query_first("/* quorate route to primary */ SELECT COUNT(*) FROM app.upgrades")
+        .await
+        .unwrap();
     assert_eq!(there, Some(written));
     assert!(sidecars.last_mut().unwrap().0.try_wait().unwrap().is_none());
 }

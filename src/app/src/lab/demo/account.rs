@@ -128,7 +128,9 @@ impl Account {
 
 async fn read_back(opts: &Opts) -> anyhow::Result<BTreeSet<u64>> {
     let mut conn = Conn::new(opts.clone()).await?;
-    let ids: Vec<u64> = conn.query("SELECT id FROM app.demo").await?;
+    let ids: Vec<u64> = conn
+        .query("/* quorate route to primary */ SELECT id FROM app.demo")
+        .await?;
     conn.disconnect().await?;
     Ok(ids.into_iter().collect())
 }
