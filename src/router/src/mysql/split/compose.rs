@@ -6,7 +6,7 @@ use std::io::{Cursor, Write as _};
 use bytes::BytesMut;
 
 use super::backend::{Backend, Fresh, Silent};
-use super::exchange::finish;
+use super::exchange::{finish, settle};
 use super::job::{Job, Wire};
 use super::session::{Broken, End, Session, State};
 use crate::mysql::session::route::Side;
@@ -138,14 +138,12 @@ impl Session {
         );
         let broken = |lost| Unprepared::Broken(Broken::lost(side, lost));
         backend.flush().await.map_err(broken)?;
-        while backend.silent.pop_front().is_some() {
-            let reply = Reply::swallowed(ReplyShape::ResultSets, backend.caches_metadata());
-            let outcome = finish(backend, reply)
-                .await
-                .map_err(|stop| Unprepared::Broken(stop.broken(side)))?;
-            if let ReplyEnd::Err { code, sqlstate } = outcome.end {
-                return Err(Unprepared::Refused(code, sqlstate, text_of(outcome.message)));
-            }
+        let settled = settle(backend)
+            .await
+            .map_err(|stop| Unprepared::Broken(stop.broken(side)))?;
+        if settled.is_err() {
+            // The connection is not as the session's; whoever hears this drops it, with what it has yet to say.
+            return Err(Unprepared::Broken(Broken::Malformed(side, STATE_REFUSED)));
         }
         let reply = Reply::swallowed(ReplyShape::Prepare, backend.caches_metadata());
         let outcome = finish(backend, reply)
@@ -168,6 +166,9 @@ impl Session {
         }
     }
 }
+
+/// A server does not take over a piece of the session's state.
+pub(super) const STATE_REFUSED: Malformed = Malformed("the server refuses a piece of the session's state");
 
 /// Why a server does not have a statement.
 pub(super) enum Unprepared {

@@ -310,6 +310,18 @@ async fn swallow(backend: &mut Backend, silent: Silent) -> Result<Swallowed, Sto
     }
 }
 
+/// Reads the replies to what brings a connection up to its session's state. A refusal is told only after all of them, so
+/// that nothing unread is left.
+pub(super) async fn settle(backend: &mut Backend) -> Result<Result<(), String>, Stop> {
+    let mut settled = Ok(());
+    while let Some(silent) = backend.silent.pop_front() {
+        if let Swallowed::Refused(why) = swallow(backend, silent).await? {
+            settled = settled.and(Err(why));
+        }
+    }
+    Ok(settled)
+}
+
 /// Reads a reply to its end and keeps it from the client.
 pub(super) async fn finish(backend: &mut Backend, reply: Reply) -> Result<Outcome, Stop> {
     finish_checked(backend, reply).await.map(|(outcome, _)| outcome)

@@ -7,8 +7,8 @@ use quorate_model::Epoch;
 
 use super::attach::Replayed;
 use super::backend::Lost;
-use super::compose::{bring_up, put};
-use super::exchange::finish_checked;
+use super::compose::{STATE_REFUSED, Unprepared, bring_up, put};
+use super::exchange::{finish_checked, settle};
 use super::job::{Job, Wire};
 use super::learn::mark;
 use super::session::{Broken, End, Owed, Session};
@@ -250,6 +250,12 @@ impl Session {
                         return self.replay_failed(&failure).await;
                     }
                 }
+                Err(Broken::Malformed(_, malformed)) => {
+                    let failure = Failure::Retry {
+                        why: format!("the transaction cannot be replayed: {}", malformed.0),
+                    };
+                    return self.replay_failed(&failure).await;
+                }
                 Err(_) => {
                     self.drop_backend(Side::Primary);
                     self.state.transaction = Some(log);
@@ -276,8 +282,10 @@ impl Session {
         let wire = match command {
             Command::StmtExecute | Command::StmtBulkExecute | Command::StmtLongData | Command::StmtReset => {
                 let own = statement_id(payload).map_err(|error| Broken::Malformed(Side::Primary, error))?;
-                if Box::pin(self.prepare_on(Side::Primary, own)).await.is_err() {
-                    return Err(Broken::gone(Side::Primary));
+                match Box::pin(self.prepare_on(Side::Primary, own)).await {
+                    Ok(()) => {}
+                    Err(Unprepared::Broken(broken)) => return Err(broken),
+                    Err(Unprepared::Refused(..)) => return Err(Broken::Malformed(Side::Primary, STATE_REFUSED)),
                 }
                 Wire::Statement(own)
             }
@@ -292,11 +300,9 @@ impl Session {
             .flush()
             .await
             .map_err(|lost| Broken::lost(Side::Primary, lost))?;
-        for _ in 0..std::mem::take(&mut backend.silent).len() {
-            let reply = Reply::swallowed(ReplyShape::ResultSets, backend.caches_metadata());
-            finish_checked(backend, reply)
-                .await
-                .map_err(|stop| stop.broken(Side::Primary))?;
+        let settled = settle(backend).await.map_err(|stop| stop.broken(Side::Primary))?;
+        if settled.is_err() {
+            return Err(Broken::Malformed(Side::Primary, STATE_REFUSED));
         }
         let shape = command.reply_shape();
         if shape == ReplyShape::None {

@@ -290,7 +290,13 @@ impl Session {
         if self.attach(&decision, &job).await?.is_none() {
             return Err(End::Told("no server for a long command".to_owned()));
         }
-        Ok(Box::pin(self.prepare_on(Side::Primary, own)).await.is_ok())
+        if Box::pin(self.prepare_on(Side::Primary, own)).await.is_err() {
+            // What follows of the command would be taken for the next one.
+            let text = "a command of more than 1 MiB cannot be sent: its statement is not on the primary";
+            self.send_error(1105, *b"HY000", text).await?;
+            return Err(End::Told(text.to_owned()));
+        }
+        Ok(true)
     }
 
     /// Puts the primary's id of a statement into the command at the front of the client's buffer.

@@ -361,14 +361,8 @@ impl Session {
         backend.outbound.extend_from_slice(&after);
         let over = |lost: super::backend::Lost| End::Told(lost.to_string());
         backend.flush().await.map_err(over)?;
-        for _ in 0..backend.silent.len() {
-            let reply = Reply::swallowed(
-                crate::mysql::wire::command::ReplyShape::ResultSets,
-                backend.caches_metadata(),
-            );
-            if super::exchange::finish(&mut backend, reply).await.is_err() {
-                return Err(End::Told("the server was lost".to_owned()));
-            }
+        if !matches!(super::exchange::settle(&mut backend).await, Ok(Ok(()))) {
+            return Err(End::Told("the server was lost before a replication stream".to_owned()));
         }
         let rest = backend.inbound.split();
         self.client
