@@ -153,7 +153,7 @@ fn s61_arguments(world: &World) -> Result<()> {
         replies.push(session.execute_with(select, &[Arg::Int(3)], false, false)?);
         // The last one that was prepared has a number of its own.
         replies.push(session.execute_with(u32::MAX, &[Arg::Int(2)], false, true)?);
-        replies.push(session.execute_with(4_000, &[], false, true)?);
+        replies.push(session.execute_with(0x7000_0000, &[], false, true)?);
         Ok(replies)
     })
 }
