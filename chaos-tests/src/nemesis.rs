@@ -83,3 +83,11 @@ pub fn thaw_router(lab: &Lab, id: &str) -> Result<()> {
 pub fn stop_router(lab: &Lab, id: &str) -> Result<()> {
     signal(lab.info()?.router(id)?.pid, Signal::TERM, id)
 }
+
+/// SIGHUPs a router: it reads its settings again.
+///
+/// # Errors
+/// If it is not running.
+pub fn reload_router(lab: &Lab, id: &str) -> Result<()> {
+    signal(lab.info()?.router(id)?.pid, Signal::HUP, id)
+}

@@ -218,6 +218,30 @@ impl World {
             .map(drop)
     }
 
+    /// Replaces pieces of a router's configuration while it serves; the text that it had.
+    pub(crate) fn reconfigure(&self, router: &str, pieces: &[(&str, &str)]) -> Result<String> {
+        let path = self.configuration(router);
+        let before = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let mut after = before.clone();
+        for (old, new) in pieces {
+            ensure!(after.matches(old).count() == 1, "not once in {}: {old}", path.display());
+            after = after.replace(old, new);
+        }
+        std::fs::write(&path, after)?;
+        nemesis::reload_router(&self.lab, router)?;
+        Ok(before)
+    }
+
+    /// Undoes [`Self::reconfigure`].
+    pub(crate) fn restore(&self, router: &str, before: &str) -> Result<()> {
+        std::fs::write(self.configuration(router), before)?;
+        nemesis::reload_router(&self.lab, router)
+    }
+
+    fn configuration(&self, router: &str) -> PathBuf {
+        self.lab.dir().join("conf").join(format!("{router}.yaml"))
+    }
+
     /// A file of the tests, in the lab's folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.lab.dir().join(name)

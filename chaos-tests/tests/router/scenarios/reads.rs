@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use quorate_chaos::wire::{Session, caps};
@@ -21,6 +22,10 @@ pub(super) const CASES: &[Case] = &[
     (
         "s59_last_insert_id_and_the_like_come_from_the_right_server",
         s59_about_the_last_statement,
+    ),
+    (
+        "reads_that_the_primary_never_takes_wait_for_a_replica",
+        never_on_the_primary,
     ),
 ];
 
@@ -105,6 +110,61 @@ fn s51_time_out(world: &World) -> Result<()> {
         session.value("SELECT CONNECTION_ID()")? == id,
         "the connection was replaced"
     );
+    Ok(())
+}
+
+fn never_on_the_primary(world: &World) -> Result<()> {
+    let mut session = Session::open(&World::login(&world.router("r2")?.rw))?;
+    let primary = world.primary_id()?;
+    let here = "SELECT @@server_id";
+    ensure!(session.value(here)? != primary, "no replica is fit to begin with");
+    // A lag below the distance of two readings is never measured: nobody is fit.
+    let nobody = [
+        ("max_lag_ms: 1000", "max_lag_ms: 1"),
+        ("primary: fallback", "primary: never"),
+        ("hold_wait_ms: 10000", "hold_wait_ms: 1000"),
+    ];
+    let before = world.reconfigure("r2", &nobody)?;
+    let checked = held_back_from_the_primary(&mut session, &primary);
+    let waiting = thread::spawn(move || session.value(here));
+    world.restore("r2", &before)?;
+    checked?;
+    let answered = waiting.join().map_err(|_| anyhow::anyhow!("the reader panicked"))??;
+    ensure!(answered != primary, "a read that waited was answered by the primary");
+    Ok(())
+}
+
+/// With `reads.primary: never` and no fit replica.
+fn held_back_from_the_primary(session: &mut Session, primary: &str) -> Result<()> {
+    let here = "SELECT @@server_id";
+    let mut last = String::new();
+    for _ in 0..100 {
+        match session.query(here)?.error() {
+            Some(error) => {
+                last = error.text.clone();
+                ensure!(
+                    error.code == 1053 && last.contains("`reads.primary` is `never`"),
+                    "{error:?}"
+                );
+                break;
+            }
+            None => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    ensure!(!last.is_empty(), "the primary answers");
+    let route = session.rows(&format!("EXPLAIN ROUTE {here}"))?;
+    let target = route.iter().find(|row| row[0].as_deref() == Some("target"));
+    ensure!(
+        target.is_some_and(|row| row[1].as_deref().is_some_and(|target| target.contains("held"))),
+        "{route:?}"
+    );
+    let hinted = session.value("SELECT /* quorate route to primary */ @@server_id")?;
+    ensure!(hinted == primary, "a hint leads to {hinted}");
+    for begin in ["BEGIN", "START TRANSACTION READ ONLY"] {
+        session.run(begin)?;
+        ensure!(session.value(here)? == primary, "{begin}: not on the primary");
+        session.run("COMMIT")?;
+    }
     Ok(())
 }
 

@@ -42,7 +42,8 @@ pub enum CausalLevel {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadPrimary {
-    /// Only when no replica is in the route table at all.
+    /// Only when no replica is in the route table at all. Otherwise a read is held until a replica is fit, as long as
+    /// `limits.hold_wait_ms`.
     Never,
     /// When no replica is fit.
     #[default]

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::backend::Backend;
 use super::job::Job;
+use super::reader::Reader;
 use super::session::{End, Session};
 use crate::config::ProxyProtocol;
 use crate::core::metrics::Refused;
@@ -20,14 +21,11 @@ use crate::mysql::auth::login::{Login, LoginError, login};
 use crate::mysql::auth::proxy_protocol::announcement;
 use crate::mysql::auth::server_error::ServerError;
 use crate::mysql::door::DoorError;
-use crate::mysql::fleet::choose::{Ask, Choice, choose};
 use crate::mysql::fleet::key::{Fit, PoolKey};
 use crate::mysql::fleet::pool::{Grant, NoPlace};
 use crate::mysql::fleet::positions::Server;
 use crate::mysql::fleet::registry;
-use crate::mysql::session::needs::{Needs, node_hash};
 use crate::mysql::session::route::{Decision, Side};
-use crate::mysql::sql::hint::Causal;
 use crate::mysql::wire::capabilities::Capabilities;
 
 /// Pause between attempts at a primary that the table names but that does not answer.
@@ -36,8 +34,6 @@ const RETRY: Duration = Duration::from_millis(5);
 const CROWDED: Duration = Duration::from_millis(50);
 /// ER_CON_COUNT_ERROR: the server's `max_connections`.
 const TOO_MANY_CONNECTIONS: u16 = 1040;
-/// Replicas that are tried for one read before the primary is.
-const REPLICAS_MAX: u32 = 3;
 
 /// Why there is no connection to a server.
 #[derive(Debug, Error)]
@@ -77,15 +73,10 @@ impl Session {
             return Ok(Some((Side::Replica, None)));
         }
         if decision.side == Side::Replica {
-            for _ in 0..REPLICAS_MAX {
-                let (server, epoch, wait) = match self.pick(decision, &job.needs) {
-                    Picked::Attached { wait } => return Ok(Some((Side::Replica, wait))),
-                    Picked::Primary => break,
-                    Picked::Other { server, epoch, wait } => (server, epoch, wait),
-                };
-                if Box::pin(self.attach_replica(&server, epoch)).await {
-                    return Ok(Some((Side::Replica, wait)));
-                }
+            match self.attach_reader(decision, job).await? {
+                Reader::Replica { wait } => return Ok(Some((Side::Replica, wait))),
+                Reader::Primary => {}
+                Reader::Told => return Ok(None),
             }
         }
         if self.primary.is_some() && self.transaction_is_here() {
@@ -98,80 +89,6 @@ impl Session {
     /// Whether the client waits for the verdict on its login, which is the servers' to give.
     const fn is_logging_in(&self) -> bool {
         self.sequence != 1
-    }
-
-    /// The sequence number that a read must see.
-    pub(super) fn must_see(&self, needs: &Needs) -> u64 {
-        let level = needs.wish.causal.unwrap_or(self.state.causal);
-        let seen = match level {
-            Causal::None => 0,
-            Causal::Session => self.state.token,
-            Causal::Global => self.state.token.max(self.split.fleet.watermark()),
-        };
-        seen.max(needs.wish.token.unwrap_or_default())
-    }
-
-    /// Which replica a read goes to. The usual case, the one that is attached, costs no allocation.
-    fn pick(&self, decision: &Decision, needs: &Needs) -> Picked {
-        let token = self.must_see(needs);
-        let (server, epoch, covers) = {
-            let view = self.split.fleet.view();
-            let live = self.split.live();
-            let ask = Ask {
-                now: self.split.clock.now(),
-                token,
-                max_lag: needs.wish.max_lag.unwrap_or_else(|| live.reads.max_lag()),
-                monitor: live.reads.monitor(),
-                primary: live.reads.primary,
-                attached: self.replica.as_ref().map(|backend| &backend.node),
-                turn: self.split.turn(),
-            };
-            let named = decision.node.and_then(|node| {
-                let is_named = |server: &&Arc<Server>| node_hash(server.node().as_str().as_bytes()) == node;
-                view.replicas.iter().find(is_named)
-            });
-            let choice = named.map_or_else(
-                || choose(&view, &ask),
-                |server| Choice::Replica {
-                    server: server.clone(),
-                    covers: server.applied() >= token,
-                },
-            );
-            match choice {
-                Choice::Replica { server, covers } => (server, view.epoch, covers),
-                Choice::Primary(because) => {
-                    self.split.metrics.fleet.read_on_primary(because.counted());
-                    return Picked::Primary;
-                }
-                Choice::Nobody => return Picked::Primary,
-            }
-        };
-        let wait = (!covers).then_some(token);
-        if self
-            .replica
-            .as_ref()
-            .is_some_and(|backend| Arc::ptr_eq(&backend.server, &server))
-        {
-            return Picked::Attached { wait };
-        }
-        Picked::Other { server, epoch, wait }
-    }
-
-    /// Changes to another replica.
-    async fn attach_replica(&mut self, server: &Arc<Server>, epoch: Epoch) -> bool {
-        self.release(Side::Replica);
-        self.drop_backend(Side::Replica);
-        match self.connect(server, epoch, Access::Read).await {
-            Ok(backend) => {
-                self.install(Side::Replica, backend);
-                true
-            }
-            Err(error) => {
-                tracing::debug!(node = %server.node(), %error, "no connection to a replica");
-                server.load.failed(self.split.clock.now());
-                false
-            }
-        }
     }
 
     /// Waits for an open primary, connects to it, and replays an open transaction there.
@@ -388,20 +305,6 @@ impl Session {
         self.card.set_backend(shown_side(side), None);
         backend.give_back(&self.split.pool);
     }
-}
-
-/// Where a read goes; with a sequence number, after a wait for it.
-enum Picked {
-    /// To the replica that is attached.
-    Attached { wait: Option<u64> },
-    /// To another one.
-    Other {
-        server: Arc<Server>,
-        epoch: Epoch,
-        wait: Option<u64>,
-    },
-    /// To the primary.
-    Primary,
 }
 
 /// What came of a replay.

@@ -2,8 +2,9 @@
 
 use bytes::BytesMut;
 
+use super::reader::choice;
 use super::session::{End, Session};
-use crate::mysql::fleet::choose::{Ask, Choice, choose, findings};
+use crate::mysql::fleet::choose::{Choice, findings};
 use crate::mysql::fleet::show;
 use crate::mysql::session::needs::Needs;
 use crate::mysql::session::route::{Side, decide};
@@ -111,21 +112,12 @@ impl Session {
         let verdict = classify(statement, self.state.dialect);
         let needs = Needs::of(statement, &verdict);
         let decision = decide(&needs, &self.standing());
-        let token = self.must_see(&needs);
         let live = self.split.live();
         let view = self.split.fleet.view();
-        let ask = Ask {
-            now: self.split.clock.now(),
-            token,
-            max_lag: needs.wish.max_lag.unwrap_or_else(|| live.reads.max_lag()),
-            monitor: live.reads.monitor(),
-            primary: live.reads.primary,
-            attached: self.replica.as_ref().map(|backend| &backend.node),
-            turn: 0,
-        };
+        let ask = self.question(&needs, &live, 0);
         let choice = match decision.side {
             Side::Primary => None,
-            Side::Replica => Some(choose(&view, &ask)),
+            Side::Replica => Some(choice(&view, &ask, decision.node)),
         };
         let mut rows: Vec<Vec<String>> = Vec::new();
         let mut row = |item: &str, value: String| rows.push(vec![item.to_owned(), value]);
@@ -148,6 +140,9 @@ impl Session {
                 format!("replica {}{wait}", server.node())
             }
             Some(Choice::Primary(because)) => format!("primary, since {}", because.text()),
+            Some(Choice::Nobody) if self.only_replicas(&needs) => {
+                "held until a replica is fit, since `reads.primary` is `never`".to_owned()
+            }
             Some(Choice::Nobody) | None => "primary".to_owned(),
         };
         let primary = view.primary.as_ref().map_or_else(
@@ -159,7 +154,7 @@ impl Session {
         row("epoch", view.epoch.to_string());
         row(
             "causal reads",
-            format!("{}, must see 0-1-{token}", self.state.causal.name()),
+            format!("{}, must see 0-1-{}", self.state.causal.name(), ask.token),
         );
         for finding in findings(&view, &ask) {
             row(&format!("replica {}", finding.node), finding.to_string());

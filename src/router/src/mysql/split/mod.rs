@@ -21,6 +21,7 @@ mod lost;
 mod prepared;
 mod primary;
 mod query;
+mod reader;
 mod run;
 mod serve;
 mod session;

@@ -204,6 +204,7 @@ impl Session {
     /// otherwise.
     pub(super) async fn carry_out(&mut self, job: &Job) -> Result<Option<(Side, Outcome)>, End> {
         let mut only_primary = false;
+        let mut behind = false;
         for _ in 0..LOSSES_MAX {
             let mut decision = decide(&job.needs, &self.standing());
             if only_primary {
@@ -226,6 +227,8 @@ impl Session {
                     return Ok(Some((side, outcome)));
                 }
                 Ok(Answer::Silent) => return Ok(None),
+                // Another attempt, perhaps elsewhere, where the primary takes no reads.
+                Ok(Answer::Behind) if self.only_replicas(&job.needs) => behind = true,
                 Ok(Answer::Behind) => {
                     self.split.metrics.sessions.causal_fallback();
                     only_primary = true;
@@ -249,6 +252,11 @@ impl Session {
                     Retry::Answered => return Ok(None),
                 },
             }
+        }
+        if behind {
+            let why =
+                "no replica has caught up with this session (`reads.causal_wait_ms`), and `reads.primary` is `never`";
+            return self.no_server(why).await;
         }
         self.lost_too_often().await
     }
