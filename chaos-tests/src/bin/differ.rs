@@ -46,6 +46,7 @@ fn main() -> Result<()> {
         password: account.password.clone(),
         database: None,
         caps: 0,
+        collation: None,
     };
     let direct = login(&info.node(&primary)?.direct);
     let through = login(&info.routers.first().context("no router")?.rw);

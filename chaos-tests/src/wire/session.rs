@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Most that this client says it takes.
 const PACKET_MAX: u32 = 1 << 30;
 /// `utf8mb4_general_ci`
-const CHARSET: u8 = 45;
+const COLLATION: u8 = 45;
 
 /// Capabilities, MariaDB's own in the upper half.
 pub mod caps {
@@ -95,6 +95,8 @@ pub struct Login {
     pub database: Option<String>,
     /// Capabilities beyond [`caps::BASE`], as far as the server offers them.
     pub caps: u64,
+    /// The number of the collation to start with; that of `utf8mb4` if none.
+    pub collation: Option<u8>,
 }
 
 impl std::fmt::Debug for Login {
@@ -152,7 +154,7 @@ impl Session {
         session.caps = (caps::BASE | login.caps | if login.database.is_some() { 8 } else { 0 }) & session.offered;
         let mut response = session.caps.to_le_bytes()[..4].to_vec();
         response.extend_from_slice(&PACKET_MAX.to_le_bytes());
-        response.push(CHARSET);
+        response.push(login.collation.unwrap_or(COLLATION));
         response.extend_from_slice(&[0; 19]);
         response.extend_from_slice(&session.caps.to_le_bytes()[4..]);
         session.put_credentials(&mut response, login)?;
@@ -484,7 +486,7 @@ impl Session {
         body.push(u8::try_from(answer.len())?);
         body.extend_from_slice(&answer);
         body.extend_from_slice(database.as_bytes());
-        body.extend_from_slice(&[0, CHARSET, 0]);
+        body.extend_from_slice(&[0, COLLATION, 0]);
         body.extend_from_slice(b"mysql_native_password\0");
         self.send(command::CHANGE_USER, &body)?;
         self.columns.clear();

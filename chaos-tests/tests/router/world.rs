@@ -88,6 +88,7 @@ impl World {
             password: PASSWORD.to_owned(),
             database: Some(DATABASE.to_owned()),
             caps: caps::DEPRECATE_EOF | caps::MULTI_STATEMENTS,
+            collation: None,
         }
     }
 

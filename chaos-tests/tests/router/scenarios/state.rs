@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use quorate_chaos::wire::{Session, command};
+use anyhow::{Context as _, Result, ensure};
+use quorate_chaos::wire::{Login, Session, command};
 
 use crate::Case;
 use crate::world::{GUEST, PASSWORD, USER, World};
@@ -13,6 +13,7 @@ pub(super) const CASES: &[Case] = &[
     ("s57_temporary_tables_are_read_where_they_are", s57_temporary_tables),
     ("s60_user_variables_have_one_value", s60_user_variables),
     ("s62_change_user_and_reset_leave_nothing_behind", s62_leftovers),
+    ("the_first_text_is_read_as_the_login_and_the_server_say", first_texts),
     ("s74_set_global_goes_to_the_primary_alone", s74_set_global),
 ];
 
@@ -168,6 +169,73 @@ fn s62_leftovers(world: &World) -> Result<()> {
     }
     // A change that is refused ends the session, as it does on the server.
     ensure!(session.change_user(GUEST, "wrong", "").is_err());
+    Ok(())
+}
+
+/// What a session takes a text for.
+fn class(session: &mut Session, text: &str) -> Result<String> {
+    let rows = session.rows(&format!("EXPLAIN ROUTE {text}"))?;
+    let row = rows.into_iter().find(|row| row[0].as_deref() == Some("class"));
+    row.and_then(|row| row[1].clone()).context("no class")
+}
+
+fn first_texts(world: &World) -> Result<()> {
+    let nodes = [vec![world.primary()?], world.replicas()?].concat();
+    let before = world.on_server(&nodes[0], "SELECT @@global.sql_mode")?;
+    let set = |mode: &str| -> Result<()> {
+        for node in &nodes {
+            world.on_server(node, &format!("SET GLOBAL sql_mode = '{mode}'"))?;
+        }
+        Ok(())
+    };
+    // A stored function is called, or is a part of a string.
+    let modes = [
+        ("ANSI_QUOTES", r#"SELECT "f77"()"#, "read-primary"),
+        ("NO_BACKSLASH_ESCAPES", r"SELECT '\'', f77(), '\''", "read"),
+    ];
+    for (mode, text, expected) in modes {
+        let usual = class(&mut world.session()?, text)?;
+        ensure!(usual != expected, "{text} is {usual} anyway");
+        set(mode)?;
+        let seen = read_as(world, text, expected);
+        set(before.trim())?;
+        seen.with_context(|| mode.to_owned())?;
+    }
+    // Of gbk, the second byte of a character may be a backslash; the text is the primary's to read.
+    let gbk = Login {
+        collation: Some(28),
+        ..world.through()?
+    };
+    let text = "SELECT @@server_id, 'é'";
+    let primary = world.primary_id()?;
+    let mut session = Session::open(&gbk)?;
+    ensure!(session.value(text)? == primary, "a text of gbk is trusted");
+    session.run("SET NAMES utf8mb4")?;
+    ensure!(session.value(text)? != primary, "a text of utf8mb4 is not trusted");
+    ensure!(session.ask(command::RESET, &[])?.error().is_none());
+    ensure!(session.value(text)? == primary, "after a reset");
+    ensure!(session.value("SELECT @@character_set_client")? == "gbk");
+    Ok(())
+}
+
+/// In the first statement of a session, and after all that makes it a new one.
+fn read_as(world: &World, text: &str, expected: &str) -> Result<()> {
+    let mut session = world.session()?;
+    for _ in 0..100 {
+        if class(&mut session, text)? == expected {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+        session = world.session()?;
+    }
+    ensure!(class(&mut session, text)? == expected, "after a login");
+    session.run("SET sql_mode = ''")?;
+    ensure!(class(&mut session, text)? != expected, "after SET");
+    ensure!(session.ask(command::RESET, &[])?.error().is_none());
+    ensure!(class(&mut session, text)? == expected, "after a reset");
+    session.run("SET sql_mode = ''")?;
+    session.change_user(GUEST, PASSWORD, "")?;
+    ensure!(class(&mut session, text)? == expected, "after a change of user");
     Ok(())
 }
 

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::choose::{Ask, Unfit, judge};
-use super::lag::{Reading, Reference};
-use super::position::{QUESTION, Role, parse};
+use super::lag::Reference;
+use super::position::{Answer, QUESTION, Role, parse};
 use super::positions::{Fleet, Server};
 use super::registry::Registry;
 use crate::config::{Config, Live};
@@ -222,26 +222,28 @@ impl Shared {
                 Err(error) => return trouble(MonitorFailure::Query, error.to_string()),
             };
             let now = monitor.clock.now();
-            let Some(reading) = parse(&rows, watch.role, asked) else {
+            let Some(answer) = parse(&rows, watch.role, asked) else {
                 return trouble(MonitorFailure::Query, "its answer has no position".to_owned());
             };
-            if reading.sequence < known {
-                let why = format!("it was at {known} and is at {} now", reading.sequence);
+            if answer.reading.sequence < known {
+                let why = format!("it was at {known} and is at {} now", answer.reading.sequence);
                 return trouble(MonitorFailure::WentBack, why);
             }
             server.load.answered(now.since(asked));
-            self.learn(watch, &server, reading);
+            self.learn(watch, &server, answer);
             *pause = PAUSE.0;
             sleep(monitor.config.load().reads.monitor()).await;
         }
     }
 
-    fn learn(&self, watch: &Watch, server: &Server, reading: Reading) {
+    fn learn(&self, watch: &Watch, server: &Server, answer: Answer) {
+        let reading = answer.reading;
         let now = self.monitor.clock.now();
         let lag = match watch.role {
             Role::Primary => {
                 self.reference().read(watch.epoch, reading);
                 self.monitor.fleet.acknowledged(reading.sequence);
+                self.monitor.fleet.set_ansi_quotes(answer.ansi_quotes);
                 Some(Duration::ZERO)
             }
             Role::Replica => self.reference().lag(reading, now),

@@ -5,9 +5,10 @@ use quorate_model::{Epoch, Moment};
 
 use super::lag::{Beat, Reading};
 
-/// One row: applied from a primary, logged, newest heartbeat.
+/// One row: applied from a primary, logged, newest heartbeat, whether new sessions have ANSI_QUOTES.
 pub(crate) const QUESTION: &str = "SELECT @@GLOBAL.gtid_slave_pos, @@GLOBAL.gtid_binlog_pos, \
-    (SELECT CONCAT(epoch, ':', beat) FROM quorate.heartbeat WHERE id = 1)";
+    (SELECT CONCAT(epoch, ':', beat) FROM quorate.heartbeat WHERE id = 1), \
+    FIND_IN_SET('ANSI_QUOTES', @@GLOBAL.sql_mode) > 0";
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,22 +17,34 @@ pub(crate) enum Role {
     Replica,
 }
 
+/// What the answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) reading: Reading,
+    /// Whether `"x"` is a name in sessions that begin now.
+    pub(crate) ansi_quotes: bool,
+}
+
 /// The answer; none if it is not one.
-pub(crate) fn parse(rows: &[Vec<Option<Bytes>>], role: Role, asked: Moment) -> Option<Reading> {
+pub(crate) fn parse(rows: &[Vec<Option<Bytes>>], role: Role, asked: Moment) -> Option<Answer> {
     let [row] = rows else {
         return None;
     };
-    let [applied, logged, beat] = row.as_slice() else {
+    let [applied, logged, beat, ansi_quotes] = row.as_slice() else {
         return None;
     };
     let position = match role {
         Role::Primary => logged,
         Role::Replica => applied,
     };
-    Some(Reading {
+    let reading = Reading {
         asked,
         sequence: sequence(text(position.as_ref())?),
         beat: beat.as_ref().and_then(|beat| parse_beat(text(Some(beat))?)),
+    };
+    Some(Answer {
+        reading,
+        ansi_quotes: text(ansi_quotes.as_ref())? == "1",
     })
 }
 
@@ -59,24 +72,29 @@ fn text(cell: Option<&Bytes>) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn row(cells: [Option<&'static str>; 3]) -> Vec<Vec<Option<Bytes>>> {
+    fn row(cells: [Option<&'static str>; 4]) -> Vec<Vec<Option<Bytes>>> {
         vec![cells.map(|cell| cell.map(Bytes::from)).to_vec()]
     }
 
     #[test]
     fn each_role_has_its_own_position() {
-        let rows = row([Some("0-1-7"), Some("3-1-99,0-2-8"), Some("2:1234")]);
-        let of = |role| parse(&rows, role, Moment::ZERO).unwrap();
+        let rows = row([Some("0-1-7"), Some("3-1-99,0-2-8"), Some("2:1234"), Some("1")]);
+        let of = |role| parse(&rows, role, Moment::ZERO).unwrap().reading;
         assert_eq!((of(Role::Replica).sequence, of(Role::Primary).sequence), (7, 8));
         let beat = of(Role::Replica).beat.unwrap();
         assert_eq!((beat.epoch, beat.written_ms), (Epoch(2), 1234));
+        assert!(parse(&rows, Role::Primary, Moment::ZERO).unwrap().ansi_quotes);
     }
 
     #[test]
     fn a_new_server_has_no_position_and_no_heartbeat() {
-        let reading = parse(&row([Some(""), Some(""), None]), Role::Replica, Moment::ZERO).unwrap();
-        assert_eq!((reading.sequence, reading.beat), (0, None));
-        assert_eq!(parse(&row([None, Some(""), None]), Role::Replica, Moment::ZERO), None);
+        let answer = parse(&row([Some(""), Some(""), None, Some("0")]), Role::Replica, Moment::ZERO).unwrap();
+        assert_eq!((answer.reading.sequence, answer.reading.beat), (0, None));
+        assert!(!answer.ansi_quotes);
+        assert_eq!(
+            parse(&row([None, Some(""), None, Some("0")]), Role::Replica, Moment::ZERO),
+            None
+        );
         assert_eq!(parse(&[], Role::Replica, Moment::ZERO), None);
     }
 

@@ -6,7 +6,7 @@
 //! the former stay goes into the former `Server`, which nobody asks any more. So a position never needs to go back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -29,6 +29,8 @@ pub(crate) struct Fleet {
     view: ArcSwap<View>,
     /// Highest sequence number acknowledged to any session, or read on the primary.
     acknowledged: AtomicU64,
+    /// Whether sessions that begin on the primary now read `"x"` as a name.
+    ansi_quotes: AtomicBool,
     /// Counts the tables taken up.
     changes: watch::Sender<u64>,
 }
@@ -81,6 +83,7 @@ impl Fleet {
         Arc::new(Self {
             view: ArcSwap::default(),
             acknowledged: AtomicU64::new(0),
+            ansi_quotes: AtomicBool::new(false),
             changes: watch::Sender::new(0),
         })
     }
@@ -155,6 +158,16 @@ impl Fleet {
     /// A transaction with this sequence number was acknowledged to a session, or read on the primary.
     pub(crate) fn acknowledged(&self, sequence: u64) {
         self.acknowledged.fetch_max(sequence, Ordering::AcqRel);
+    }
+
+    /// What the primary's global `sql_mode` says of double quotes.
+    pub(crate) fn set_ansi_quotes(&self, ansi_quotes: bool) {
+        self.ansi_quotes.store(ansi_quotes, Ordering::Relaxed);
+    }
+
+    /// Whether sessions that begin now read `"x"` as a name.
+    pub(crate) fn ansi_quotes(&self) -> bool {
+        self.ansi_quotes.load(Ordering::Relaxed)
     }
 
     /// Highest sequence number that any session was told of: what `global` causal reads wait for.

@@ -218,6 +218,10 @@ impl Session {
             return Err(End::Told("no primary for the login".to_owned()));
         }
         self.sequence = 1;
+        if let Some(primary) = &self.primary {
+            self.state.status = primary.status.lasting();
+        }
+        self.state.dialect = self.first_dialect();
         let mut out = BytesMut::new();
         let ok = OkFields {
             status: self.state.status,

@@ -250,6 +250,17 @@ impl Session {
         }
     }
 
+    /// How the texts of a session are to be read that has set nothing: by the server's flags after a login or a reset, the
+    /// collation of the login, and the primary's global `sql_mode` as last read.
+    pub(super) fn first_dialect(&self) -> SqlDialect {
+        let dialect = SqlDialect {
+            ansi_quotes: self.split.fleet.ansi_quotes(),
+            no_backslash_escapes: self.state.status.any(Status::NO_BACKSLASH_ESCAPES),
+            ..SqlDialect::default()
+        };
+        dialect.with_collation(self.login.collation)
+    }
+
     /// How long a connection to a server is kept while the client is silent.
     pub(super) fn idle(&self) -> Duration {
         self.split.live().pool.idle()

@@ -173,7 +173,7 @@ impl Session {
         state.unmarked = false;
         state.chains = false;
         state.causal = self.split.live().reads.causal.into();
-        state.dialect = Default::default();
+        self.state.dialect = self.first_dialect();
         self.card.unpin_all();
     }
 

@@ -146,6 +146,19 @@ fn dialects() {
     assert_eq!(Dialect::default().with_charset(b"latin1").charset, Charset::SingleByte);
     assert_eq!(Dialect::default().with_charset(b"GBK").charset, Charset::MultiByte);
     assert_eq!(Dialect::default().with_charset(b"utf8mb4").charset, Charset::Utf8);
+    for (collation, charset) in [
+        (45, Charset::Utf8),
+        (224, Charset::Utf8),
+        (8, Charset::SingleByte),
+        (28, Charset::MultiByte),
+        (255, Charset::MultiByte),
+    ] {
+        assert_eq!(
+            Dialect::default().with_collation(collation).charset,
+            charset,
+            "{collation}"
+        );
+    }
 }
 
 #[test]

@@ -37,6 +37,21 @@ impl Dialect {
         self
     }
 
+    /// Takes the collation that a client has logged in with, by its number.
+    #[must_use]
+    pub(crate) const fn with_collation(mut self, collation: u8) -> Self {
+        self.charset = match collation {
+            // ascii, utf8mb3, utf8mb4, binary
+            11 | 33 | 45 | 46 | 63 | 65 | 83 | 192..=215 | 223..=247 => Charset::Utf8,
+            // big5, ujis, sjis, euckr, gb2312, gbk, cp932, eucjpms
+            1 | 12 | 13 | 19 | 24 | 28 | 84..=88 | 91 | 95..=98 => Charset::MultiByte,
+            // Not of this server, which then takes its own default, whatever that is.
+            0 | 248.. => Charset::MultiByte,
+            _ => Charset::SingleByte,
+        };
+        self
+    }
+
     /// Takes a new value of `character_set_client`.
     #[must_use]
     pub(crate) fn with_charset(mut self, name: &[u8]) -> Self {
