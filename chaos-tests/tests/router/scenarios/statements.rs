@@ -1,13 +1,14 @@
 //! Prepared statements with everything that the binary protocol has.
 
 use anyhow::{Context as _, Result, ensure};
-use quorate_chaos::wire::{Arg, Reply, Session, caps};
+use quorate_chaos::wire::{Arg, Reply, Session, caps, command};
 
 use crate::Case;
 use crate::world::{World, brief, difference};
 
 pub(super) const CASES: &[Case] = &[
     ("s61_two_thousand_statements_are_open", s61_many),
+    ("s61_prepared_texts_are_bounded_together", s61_bounded),
     ("s61_long_data_types_and_nulls", s61_arguments),
     ("s61_cursors_hand_out_their_rows", s61_cursors),
     ("s61_bulk_execution_and_metadata_left_out", s61_bulk),
@@ -39,6 +40,21 @@ fn s61_many(world: &World) -> Result<()> {
     let gone = session.execute_with(ids[0], &[Arg::Int(1)], false, true)?;
     ensure!(gone.error().is_some_and(|error| error.code == 1243), "{}", brief(&gone));
     ensure!(session.value("SELECT 1")? == "1");
+    Ok(())
+}
+
+fn s61_bounded(world: &World) -> Result<()> {
+    let mut session = world.session()?;
+    let text = format!("SELECT 1 /* {} */", "x".repeat(1_000_000));
+    let ids = (0..16)
+        .map(|_| Ok(session.prepare(&text)?.id))
+        .collect::<Result<Vec<_>>>()?;
+    let reply = session.ask(command::PREPARE, text.as_bytes())?;
+    let error = reply.error().context("a seventeenth was kept")?;
+    ensure!(error.code == 1461 && error.text.contains("bytes together"), "{error}");
+    session.close(ids[3])?;
+    let again = session.prepare(&text)?.id;
+    ensure!(session.execute(again, &[])?.sets[0].rows[0][0].as_deref() == Some("1"));
     Ok(())
 }
 
@@ -149,7 +165,7 @@ fn s61_arguments(world: &World) -> Result<()> {
         for id in 0..3 {
             replies.push(session.execute_with(select, &[Arg::Int(id)], false, id == 0)?);
         }
-        replies.push(session.ask(quorate_chaos::wire::command::STMT_RESET, &select.to_le_bytes())?);
+        replies.push(session.ask(command::STMT_RESET, &select.to_le_bytes())?);
         replies.push(session.execute_with(select, &[Arg::Int(3)], false, false)?);
         // The last one that was prepared has a number of its own.
         replies.push(session.execute_with(u32::MAX, &[Arg::Int(2)], false, true)?);

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use thiserror::Error;
 
 use super::needs::Needs;
 
 /// What clients send to mean "the one that I prepared last".
 const LAST: u32 = u32::MAX;
 /// Most that are kept; a server's own default for all its sessions together is 16,382.
-pub(crate) const STATEMENTS_MAX: usize = 16_382;
+const STATEMENTS_MAX: usize = 16_382;
+/// Most bytes of all texts together, so that a session's memory is bounded: a kilobyte for each of that many. The types of
+/// parameters take no more than the texts again, since each `?` stands in one.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A prepared statement.
 #[derive(Debug)]
@@ -32,8 +36,18 @@ pub(crate) struct Statement {
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
     by_id: BTreeMap<u32, Statement>,
+    bytes: usize,
     last: u32,
     next: u32,
+}
+
+/// No more statements can be kept.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum Full {
+    #[error("more than {STATEMENTS_MAX} statements are prepared in this session; close some")]
+    Statements,
+    #[error("the statements prepared in this session have more than {BYTES_MAX} bytes together; close some")]
+    Bytes,
 }
 
 /// What a server knows of one of them.
@@ -56,9 +70,21 @@ impl Statements {
         }
     }
 
+    /// Whether another one of so many bytes may be kept.
+    pub(crate) fn room(&self, bytes: usize) -> Result<(), Full> {
+        if self.by_id.len() >= STATEMENTS_MAX {
+            Err(Full::Statements)
+        } else if self.bytes.saturating_add(bytes) > BYTES_MAX {
+            Err(Full::Bytes)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Keeps one under a reserved id.
     pub(crate) fn insert(&mut self, id: u32, statement: Statement) {
         self.last = id;
+        self.bytes = self.bytes.saturating_add(statement.text.len());
         self.by_id.insert(id, statement);
     }
 
@@ -81,18 +107,16 @@ impl Statements {
     /// Forgets one.
     pub(crate) fn remove(&mut self, id: u32) -> Option<Statement> {
         let id = self.resolve(id);
-        self.by_id.remove(&id)
+        let removed = self.by_id.remove(&id)?;
+        self.bytes = self.bytes.saturating_sub(removed.text.len());
+        Some(removed)
     }
 
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         self.by_id.clear();
+        self.bytes = 0;
         self.last = 0;
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
     }
 }
 
@@ -122,7 +146,26 @@ mod tests {
         assert_eq!(statements.resolve(LAST), second);
         assert_eq!(&*statements.get(LAST).unwrap().text, b"SELECT 2");
         assert!(statements.remove(first).is_some() && statements.get(first).is_none());
-        assert_eq!(statements.len(), 1);
+        assert_eq!(statements.by_id.len(), 1);
+    }
+
+    #[test]
+    fn they_are_bounded_in_number_and_in_bytes() {
+        let mut statements = Statements::default();
+        let text = "x".repeat(BYTES_MAX / 4).leak();
+        for id in 1..=4 {
+            assert_eq!(statements.room(text.len()), Ok(()));
+            statements.insert(id, statement(text));
+        }
+        assert_eq!(statements.room(1), Err(Full::Bytes));
+        statements.remove(2);
+        assert_eq!(statements.room(text.len()), Ok(()), "closing one makes room");
+        statements.clear();
+        for _ in 0..STATEMENTS_MAX {
+            let id = statements.reserve();
+            statements.insert(id, statement("SELECT 1"));
+        }
+        assert_eq!(statements.room(1), Err(Full::Statements));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::mysql::recover::marker::MARKED_BYTES_MAX;
 use crate::mysql::session::needs::{Effect, Needs, Place, Wish};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
-use crate::mysql::session::statements::{OnServer, STATEMENTS_MAX, Statement};
+use crate::mysql::session::statements::{OnServer, Statement};
 use crate::mysql::sql::classify::classify;
 use crate::mysql::wire::command::Command;
 use crate::mysql::wire::ok::Status;
@@ -36,9 +36,8 @@ impl Session {
     }
 
     async fn prepare(&mut self, len: usize, whole: bool) -> Result<(), End> {
-        if self.state.statements.len() >= STATEMENTS_MAX {
-            let text = format!("more than {STATEMENTS_MAX} statements are prepared in this session; close some");
-            return self.send_error(TOO_MANY.0, TOO_MANY.1, &text).await;
+        if let Err(full) = self.state.statements.room(len) {
+            return self.send_error(TOO_MANY.0, TOO_MANY.1, &full.to_string()).await;
         }
         if !whole {
             let text = "a statement of more than 1 MiB cannot be prepared through the router; send it as text";
