@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use quorate_chaos::wire::{Login, Session, command};
+use quorate_chaos::wire::{Arg, Login, Session, command};
 
 use crate::Case;
 use crate::world::{GUEST, PASSWORD, USER, World};
@@ -14,6 +14,7 @@ pub(super) const CASES: &[Case] = &[
     ("s60_user_variables_have_one_value", s60_user_variables),
     ("s62_change_user_and_reset_leave_nothing_behind", s62_leftovers),
     ("the_first_text_is_read_as_the_login_and_the_server_say", first_texts),
+    ("pins_end_when_nothing_is_left_of_what_set_them", pins_end),
     ("s74_set_global_goes_to_the_primary_alone", s74_set_global),
 ];
 
@@ -236,6 +237,72 @@ fn read_as(world: &World, text: &str, expected: &str) -> Result<()> {
     session.run("SET sql_mode = ''")?;
     session.change_user(GUEST, PASSWORD, "")?;
     ensure!(class(&mut session, text)? == expected, "after a change of user");
+    Ok(())
+}
+
+/// The pins of a session.
+fn pins(session: &mut Session) -> Result<Vec<String>> {
+    let rows = session.rows("SHOW QUORATE PINS")?;
+    Ok(rows.into_iter().filter_map(|mut row| row.swap_remove(0)).collect())
+}
+
+/// Statements, and the pin that is there after each; empty for none.
+const PINNING: &[(&str, &str)] = &[
+    ("SELECT GET_LOCK('pins a', 0)", "user lock"),
+    ("SELECT GET_LOCK('pins a', 0)", "user lock"),
+    ("SELECT GET_LOCK('pins b', 0) AS b", "user lock"),
+    ("SELECT RELEASE_LOCK('pins a')", "user lock"),
+    ("SELECT RELEASE_LOCK('pins c')", "user lock"),
+    ("SELECT RELEASE_LOCK('pins b')", "user lock"),
+    ("SELECT RELEASE_LOCK('pins a')", ""),
+    ("DO GET_LOCK('pins a', 0)", "user lock"),
+    ("SELECT RELEASE_LOCK('pins a')", "user lock"),
+    ("SELECT RELEASE_ALL_LOCKS()", ""),
+    ("XA RECOVER", ""),
+    ("XA START 'pins'", "xa transaction"),
+    ("INSERT INTO pins (id) VALUES (1)", "xa transaction"),
+    ("XA END 'pins'", "xa transaction"),
+    ("XA PREPARE 'pins'", "xa transaction"),
+    ("XA COMMIT 'pins'", ""),
+    ("XA START 'pins'", "xa transaction"),
+    ("XA END 'pins'", "xa transaction"),
+    ("XA ROLLBACK 'pins'", ""),
+    ("HANDLER pins OPEN", "handler"),
+    ("HANDLER pins OPEN AS h", "handler"),
+    ("HANDLER h READ FIRST", "handler"),
+    ("HANDLER h CLOSE", "handler"),
+    ("HANDLER pins CLOSE", ""),
+    ("PREPARE one FROM 'SELECT 1'", "prepared text"),
+    ("PREPARE two FROM 'SELECT ?'", "prepared text"),
+    ("EXECUTE one", "prepared text"),
+    ("DEALLOCATE PREPARE one", "prepared text"),
+    ("DROP PREPARE two", ""),
+    ("SELECT GET_LOCK('pins a', 0)", "user lock"),
+    ("SELECT RELEASE_LOCK('pins a')", ""),
+];
+
+fn pins_end(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE pins (id INT PRIMARY KEY)"])?;
+    let (mut session, mut other) = (world.session()?, world.direct()?);
+    for (sql, expected) in PINNING {
+        session.run(sql)?;
+        let found = pins(&mut session)?;
+        ensure!(found.join(", ") == *expected, "{sql}: pinned by {found:?}");
+    }
+    // Through the binary protocol, where the value is a number.
+    let take = session.prepare("SELECT GET_LOCK(?, ?)")?.id;
+    let release = session.prepare("SELECT RELEASE_LOCK(?)")?.id;
+    let name = || Arg::from("pins a");
+    session.execute(take, &[name(), Arg::Int(0)])?;
+    ensure!(pins(&mut session)? == ["user lock"]);
+    ensure!(other.value("SELECT GET_LOCK('pins a', 0)")? == "0");
+    session.execute(release, &[name()])?;
+    ensure!(pins(&mut session)?.is_empty());
+    // One that was not got pins nothing.
+    ensure!(other.value("SELECT GET_LOCK('pins a', 0)")? == "1");
+    session.execute(take, &[name(), Arg::Int(0)])?;
+    ensure!(session.value("SELECT GET_LOCK('pins a', 0)")? == "0");
+    ensure!(pins(&mut session)?.is_empty());
     Ok(())
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::config::CausalLevel;
 use crate::mysql::recover::marker::{Mark, mark_of};
+use crate::mysql::session::holdings::Hold;
 use crate::mysql::session::pins::Pin;
 use crate::mysql::sql::hint::{Causal, RouteTo};
-use crate::mysql::sql::verdict::{Class, Completion, Facts, Verdict, WriteKind};
+use crate::mysql::sql::verdict::{Class, Completion, Facts, Verdict, WriteKind, Xa};
 
 /// Where a statement may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,8 +93,8 @@ pub(crate) struct Needs {
     pub(crate) next_transaction: bool,
     /// Starts a transaction that only reads.
     pub(crate) read_only: bool,
-    /// Ends what held the session.
-    pub(crate) unpin: Option<Pin>,
+    /// What it takes or gives back of the connection's own.
+    pub(crate) hold: Hold,
     /// Holds the session where it is, from now on.
     pub(crate) pin: Option<Pin>,
     /// For people.
@@ -112,7 +113,7 @@ impl Needs {
         facts: Facts::NONE,
         next_transaction: false,
         read_only: false,
-        unpin: None,
+        hold: Hold::None,
         pin: None,
         why: "not understood",
         shape: 0,
@@ -144,7 +145,7 @@ impl Needs {
             facts: verdict.facts,
             next_transaction: matches!(verdict.class, Class::SetNextTransaction),
             read_only,
-            unpin: matches!(verdict.class, Class::UnlockTables).then_some(Pin::LockedTables),
+            hold: hold(verdict),
             pin: pin(verdict),
             why: verdict.why,
             shape: verdict.shape,
@@ -197,7 +198,7 @@ fn pin(verdict: &Verdict<'_>) -> Option<Pin> {
     match verdict.class {
         Class::TextPrepare { .. } => Some(Pin::PreparedText),
         Class::LockTables => Some(Pin::LockedTables),
-        Class::Xa => Some(Pin::XaTransaction),
+        Class::Xa(Xa::Start | Xa::Within) => Some(Pin::XaTransaction),
         _ if facts.has(Facts::CREATES_TEMPORARY) => Some(Pin::TemporaryTable),
         _ if facts.has(Facts::TAKES_USER_LOCK) => Some(Pin::UserLock),
         _ if facts.has(Facts::OPENS_HANDLER) => Some(Pin::Handler),
@@ -205,6 +206,26 @@ fn pin(verdict: &Verdict<'_>) -> Option<Pin> {
         Class::Session => None,
         _ if facts.has(Facts::SETS_USER_VARIABLES) => Some(Pin::UserVariable),
         _ => None,
+    }
+}
+
+fn hold(verdict: &Verdict<'_>) -> Hold {
+    let facts = verdict.facts;
+    match verdict.class {
+        Class::UnlockTables => Hold::UnlockTables,
+        Class::Xa(Xa::End) => Hold::EndXa,
+        Class::TextPrepare { .. } => Hold::PrepareText,
+        Class::TextExecute { .. } => Hold::ExecuteText,
+        Class::TextDeallocate { .. } => Hold::ForgetText,
+        Class::Write(WriteKind::Call) | Class::Multi | Class::Unknown => Hold::Opaque,
+        _ if facts.has(Facts::RELEASES_ALL_LOCKS) => Hold::ReleaseLocks,
+        _ if facts.has(Facts::TAKES_USER_LOCK) => Hold::TakeLock(facts.has(Facts::ONE_LOCK_CALL)),
+        _ if facts.has(Facts::ONE_LOCK_CALL) => Hold::ReleaseLock,
+        _ if facts.has(Facts::OPENS_HANDLER) => Hold::OpenHandler,
+        _ if facts.has(Facts::CLOSES_HANDLER) => Hold::CloseHandler,
+        // Elsewhere a list of columns looks like a call; and a lock that a trigger takes is seen by nobody either.
+        Class::Read | Class::ReadPrimary | Class::ReadLast if facts.has(Facts::MAY_WRITE) => Hold::Opaque,
+        _ => Hold::None,
     }
 }
 

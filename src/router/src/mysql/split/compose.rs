@@ -90,6 +90,11 @@ impl Session {
             (Command::StmtPrepare, _) => Reply::prepare(state.reserved, *wire_dialect, backend.status.lasting()),
             _ => Reply::new(job.shape(), *wire_dialect, backend.status.lasting()),
         };
+        let reply = if job.needs.hold.asks_for_value() {
+            reply.noticing(job.command != Command::Query)
+        } else {
+            reply
+        };
         let reply = reply.carrying(std::mem::take(&mut state.carried));
         Ok(Composed::Ready(if checked {
             reply.checked(Box::new(Checksum::new()))

@@ -6,15 +6,17 @@ use super::job::{Job, Wire};
 use super::session::Session;
 use crate::mysql::recover::marker::Mark;
 use crate::mysql::recover::transaction::{Completed, Obstacle, TRANSACTION_BYTES, TransactionLog};
+use crate::mysql::session::holdings::{Hold, Holdings};
 use crate::mysql::session::journal::set_variable;
 use crate::mysql::session::needs::{Effect, Needs};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
+use crate::mysql::sql::classify::classify;
 use crate::mysql::sql::digest;
 use crate::mysql::sql::hint::parse_token;
-use crate::mysql::sql::lex::unquote_or_same;
+use crate::mysql::sql::lex::{Dialect, unquote_or_same};
 use crate::mysql::sql::set::{Target, causal_value, effects};
-use crate::mysql::sql::verdict::Facts;
+use crate::mysql::sql::verdict::{Class, Facts};
 use crate::mysql::stats::digests::{RanOn, Sample};
 use crate::mysql::stats::slow::SlowStatement;
 use crate::mysql::wire::checksum::Checksum;
@@ -79,11 +81,12 @@ impl Session {
             self.has_set(job);
         }
         if side == Side::Primary {
-            if let Some(pin) = job.needs.unpin.filter(|_| well) {
-                self.unpin(pin);
-            }
-            if well && (job.needs.pin.is_some() || outcome.state_changed) {
+            let uncertain = job.needs.hold == Hold::TakeLock(false);
+            if (well || uncertain) && (job.needs.pin.is_some() || outcome.state_changed) {
                 self.pinned(job, outcome);
+            }
+            if (well || uncertain) && job.needs.hold != Hold::None {
+                self.held(job, outcome);
             }
             self.log_transaction(job, outcome, sum);
         }
@@ -176,7 +179,10 @@ impl Session {
 
     /// What the statement holds from now on.
     fn pinned(&mut self, job: &Job, outcome: &Outcome) {
-        let unexplained = outcome.state_changed && job.needs.pin.is_none() && job.needs.effect == Effect::Unknown;
+        let unexplained = outcome.state_changed
+            && job.needs.pin.is_none()
+            && job.needs.effect == Effect::Unknown
+            && job.needs.hold != Hold::ForgetText;
         let pin = job.needs.pin.or_else(|| unexplained.then_some(Pin::Unexplained));
         if pin == Some(Pin::TemporaryTable) {
             let dialect = self.state.dialect;
@@ -186,6 +192,28 @@ impl Session {
         if let Some(pin) = pin {
             let shape = self.shape(job);
             self.pin(pin, &shape);
+        }
+    }
+
+    /// What the statement took or gave back. A pin ends only when nothing is left of what set it.
+    fn held(&mut self, job: &Job, outcome: &Outcome) {
+        let hold = job.needs.hold;
+        let runs = matches!(
+            job.command,
+            Command::Query | Command::StmtExecute | Command::StmtBulkExecute
+        );
+        if !runs {
+            return;
+        }
+        let ended = if matches!(hold, Hold::PrepareText | Hold::ExecuteText | Hold::ForgetText) {
+            let text = self.text(job).map(<[u8]>::to_vec).unwrap_or_default();
+            named(&mut self.state.holdings, &text, self.state.dialect)
+        } else {
+            let value = outcome.first.and_then(|first| first.number_or_zero());
+            self.state.holdings.done(hold, value)
+        };
+        if let Some(pin) = ended {
+            self.unpin(pin);
         }
     }
 
@@ -276,6 +304,23 @@ impl Session {
             });
         }
     }
+}
+
+/// Statements prepared, executed and forgotten by name. The pin that ends with it.
+fn named(holdings: &mut Holdings, text: &[u8], dialect: Dialect) -> Option<Pin> {
+    match classify(text, dialect).class {
+        Class::TextPrepare { name, literal } => {
+            let opaque = literal.is_none_or(|literal| {
+                let inner = unquote_or_same(literal, dialect);
+                Needs::of(&inner, &classify(&inner, dialect)).hold != Hold::None
+            });
+            holdings.prepared(name, opaque);
+        }
+        Class::TextExecute { name } => holdings.executed(name),
+        Class::TextDeallocate { name } => return holdings.forgot(name),
+        _ => {}
+    }
+    None
 }
 
 /// How a statement shows in the binlog.

@@ -6,6 +6,7 @@ use super::compose::UNKNOWN_STATEMENT;
 use super::job::{Job, Wire};
 use super::session::{End, Session};
 use crate::mysql::recover::marker::MARKED_BYTES_MAX;
+use crate::mysql::session::holdings::Hold;
 use crate::mysql::session::needs::{Effect, Needs, Place, Wish};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
@@ -56,6 +57,7 @@ impl Session {
             needs: Needs {
                 effect: Effect::Read,
                 pin: None,
+                hold: Hold::None,
                 ..needs
             },
             wire: if needs.is_marked() && len < MARKED_BYTES_MAX {

@@ -19,6 +19,7 @@ use crate::mysql::fleet::registry::Enrolled;
 use crate::mysql::recover::failure::Failure;
 use crate::mysql::recover::marker::Marker;
 use crate::mysql::recover::transaction::TransactionLog;
+use crate::mysql::session::holdings::Holdings;
 use crate::mysql::session::journal::Journal;
 use crate::mysql::session::pins::{Pin, Pins};
 use crate::mysql::session::route::{Side, Standing};
@@ -79,6 +80,7 @@ impl Watch {
 pub(super) struct State {
     pub(super) journal: Journal,
     pub(super) pins: Pins,
+    pub(super) holdings: Holdings,
     pub(super) statements: Statements,
     /// The default database.
     pub(super) database: Option<Box<str>>,
@@ -191,6 +193,7 @@ impl State {
         Self {
             journal: Journal::default(),
             pins: Pins::default(),
+            holdings: Holdings::default(),
             statements: Statements::default(),
             database,
             dialect: SqlDialect::default(),

@@ -8,6 +8,7 @@ use super::session::{End, Session};
 use crate::mysql::auth::greet::{GreetError, change};
 use crate::mysql::fleet::registry::Kill as Signal;
 use crate::mysql::relay::relay;
+use crate::mysql::session::holdings::Holdings;
 use crate::mysql::session::needs::{Effect, Needs, Place};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
@@ -165,6 +166,7 @@ impl Session {
         state.journal.clear();
         state.statements.clear();
         state.pins.clear_all();
+        state.holdings = Holdings::default();
         state.held = None;
         state.transaction = None;
         state.temporary.clear();

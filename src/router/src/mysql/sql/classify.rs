@@ -7,7 +7,7 @@ use super::lex::{Dialect, Kind, Lexer};
 use super::scan::{Scan, scan};
 use super::verdict::{Class, Facts, ShowQuorate, Verdict, WriteKind};
 use super::word::{constant, key};
-use super::{explain, kill, prepare, set, show, transaction, write};
+use super::{explain, kill, locks, prepare, set, show, transaction, write};
 
 /// What a statement is. Never fails: what is not understood belongs on the primary.
 pub(crate) fn classify(text: &[u8], dialect: Dialect) -> Verdict<'_> {
@@ -37,6 +37,9 @@ fn decide<'a>(text: &'a [u8], dialect: Dialect, scan: &mut Scan<'a>) -> Decision
     }
     if scan.several && !has_body(text, dialect) {
         return (Class::Multi, "several statements");
+    }
+    if scan.facts.has(Facts::TAKES_USER_LOCK) || scan.facts.has(Facts::RELEASES_USER_LOCK) {
+        locks::note(text, dialect, scan);
     }
     if scan.verb == SELECT {
         return select(text, dialect, scan);
@@ -125,7 +128,7 @@ pub(super) fn statement<'a>(verb: u64, lexer: &mut Lexer<'a>, scan: &mut Scan<'a
         COMMIT => transaction::commit(lexer),
         ROLLBACK => transaction::rollback(lexer),
         SAVEPOIN | RELEASE => transaction::savepoint(verb == SAVEPOIN, lexer),
-        XA => (Class::Xa, "XA"),
+        XA => locks::xa(lexer),
         SET => set::classify(lexer, scan),
         USE => session_use(lexer),
         PREPARE => prepare::prepare(lexer),
@@ -147,7 +150,7 @@ pub(super) fn statement<'a>(verb: u64, lexer: &mut Lexer<'a>, scan: &mut Scan<'a
             scan.facts.add(Facts::MAY_WRITE);
             (Class::ReadPrimary, "DO is for its side effects")
         }
-        HANDLER => handler(lexer, scan),
+        HANDLER => locks::handler(lexer, scan),
         GET => (Class::ReadLast, "GET DIAGNOSTICS"),
         _ => UNKNOWN,
     }
@@ -225,13 +228,6 @@ fn session_use<'a>(lexer: &mut Lexer<'a>) -> Decision<'a> {
     let name = lexer.next().and_then(|token| token.name());
     name.filter(|_| lexer.at_end())
         .map_or(UNKNOWN, |name| (Class::Use(name), "chooses a database"))
-}
-
-fn handler<'a>(lexer: &mut Lexer<'a>, scan: &mut Scan<'a>) -> Decision<'a> {
-    if lexer.any(|token| token.is("OPEN")) {
-        scan.facts.add(Facts::OPENS_HANDLER);
-    }
-    (Class::ReadPrimary, "HANDLER lives in its connection")
 }
 
 /// Whether the semicolons may belong to a body: stored programs, events, compound statements.

@@ -202,6 +202,40 @@ fn the_routers_own() {
 }
 
 #[test]
+fn one_call_of_a_lock_function_tells_what_became_of_it() {
+    let has = |text: &str, fact| verdict(text).facts.has(fact);
+    for text in [
+        "SELECT GET_LOCK('a', 1)",
+        "SELECT GET_LOCK(CONCAT(DATABASE(), 'a'), ?) AS locked;",
+        "select release_lock(?) l",
+    ] {
+        assert!(has(text, Facts::ONE_LOCK_CALL), "{text}");
+    }
+    for text in [
+        "DO GET_LOCK('a', 1)",
+        "SELECT GET_LOCK('a', 1) FROM t",
+        "SELECT GET_LOCK('a', 1), GET_LOCK('b', 1)",
+        "SELECT GET_LOCK('a', GET_LOCK('b', 1))",
+        "SELECT GET_LOCK((SELECT a FROM t), 1)",
+        "SELECT GET_LOCK(f(), 1)",
+        "SELECT GET_LOCK('a', 1) OR 1",
+        "SELECT GET_LOCK('a', 1) LIMIT 0",
+        "SELECT NOT GET_LOCK('a', 1)",
+        "SELECT IF(GET_LOCK('a', 1), RELEASE_LOCK('a'), 2)",
+        "SELECT RELEASE_ALL_LOCKS()",
+    ] {
+        assert!(!has(text, Facts::ONE_LOCK_CALL), "{text}");
+    }
+    for text in ["SELECT RELEASE_ALL_LOCKS()", "DO RELEASE_ALL_LOCKS();"] {
+        assert!(has(text, Facts::RELEASES_ALL_LOCKS), "{text}");
+    }
+    assert!(!has("SELECT IF(1, 2, RELEASE_ALL_LOCKS())", Facts::RELEASES_ALL_LOCKS));
+    assert!(has("HANDLER d.t OPEN h", Facts::OPENS_HANDLER));
+    assert!(has("HANDLER h CLOSE", Facts::CLOSES_HANDLER));
+    assert!(!has("HANDLER h READ FIRST WHERE open=1", Facts::OPENS_HANDLER));
+}
+
+#[test]
 fn facts_are_found_in_any_kind_of_statement() {
     let has = |text: &str, fact| verdict(text).facts.has(fact);
     assert!(has(

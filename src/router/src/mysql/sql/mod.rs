@@ -26,6 +26,7 @@ mod functions;
 pub(crate) mod hint;
 mod kill;
 pub(crate) mod lex;
+mod locks;
 pub(crate) mod names;
 mod prepare;
 mod scan;

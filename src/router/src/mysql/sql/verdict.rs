@@ -69,7 +69,7 @@ pub(crate) enum Class<'a> {
     /// `UNLOCK TABLES`, `BACKUP UNLOCK`.
     UnlockTables,
     /// `XA …`.
-    Xa,
+    Xa(Xa),
     /// `KILL …`, by the router's ids.
     Kill(Kill<'a>),
     /// `EXPLAIN ROUTE <sql>`: answered by the router; the text after `ROUTE`.
@@ -147,6 +147,19 @@ pub(crate) enum SavepointAction {
     RollbackTo,
     /// `RELEASE SAVEPOINT s`.
     Release,
+}
+
+/// What an `XA` statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Xa {
+    /// `START`, `BEGIN`.
+    Start,
+    /// `END`, `PREPARE`, and what is not known.
+    Within,
+    /// `COMMIT`, `ROLLBACK`.
+    End,
+    /// `RECOVER`: shows what others have prepared.
+    Recover,
 }
 
 /// A parsed `KILL`.
@@ -227,6 +240,13 @@ impl Facts {
     /// `binlog_annotate_row_events`, `gtid_seq_no`, …): afterwards a missing marker proves nothing.
     pub(crate) const CHANGES_BINLOGGING: Self = Self(1 << 12);
 
+    /// Exactly `SELECT GET_LOCK(…)` or `SELECT RELEASE_LOCK(…)`: its only value says what became of one lock.
+    pub(crate) const ONE_LOCK_CALL: Self = Self(1 << 13);
+    /// Exactly `SELECT` or `DO RELEASE_ALL_LOCKS()`.
+    pub(crate) const RELEASES_ALL_LOCKS: Self = Self(1 << 14);
+    /// `HANDLER … CLOSE`.
+    pub(crate) const CLOSES_HANDLER: Self = Self(1 << 15);
+
     /// Whether all of `other` are in here.
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -242,7 +262,7 @@ impl Facts {
         self.0 &= !other.0;
     }
 
-    const NAMES: [(Self, &'static str); 13] = [
+    const NAMES: [(Self, &'static str); 16] = [
         (Self::READS_USER_VARIABLES, "reads user variables"),
         (Self::SETS_USER_VARIABLES, "sets user variables"),
         (Self::CREATES_TEMPORARY, "creates a temporary table"),
@@ -256,6 +276,9 @@ impl Facts {
         (Self::RETURNING, "returns rows of a write"),
         (Self::SET_STATEMENT, "runs under SET STATEMENT"),
         (Self::CHANGES_BINLOGGING, "changes what is in the binlog"),
+        (Self::ONE_LOCK_CALL, "says what became of one user lock"),
+        (Self::RELEASES_ALL_LOCKS, "releases all user locks"),
+        (Self::CLOSES_HANDLER, "closes a handler"),
     ];
 
     /// The facts in words, for `EXPLAIN ROUTE`.
@@ -298,7 +321,7 @@ impl Class<'_> {
             Self::TextDeallocate { .. } => "deallocate",
             Self::LockTables => "lock-tables",
             Self::UnlockTables => "unlock-tables",
-            Self::Xa => "xa",
+            Self::Xa(_) => "xa",
             Self::Kill(_) => "kill",
             Self::ExplainRoute(_) | Self::ShowQuorate(_) | Self::ConnectionId { .. } => "local",
             Self::Multi => "multi",

@@ -71,7 +71,7 @@ impl Reply {
     }
 
     pub(super) fn rows(&mut self, run: &mut Run<'_>) -> Result<bool, Malformed> {
-        if self.swallow && self.outcome.rows == 0 && !self.first_value(run)? {
+        if self.notices && self.outcome.rows == 0 && !self.first_value(run)? {
             return Ok(false);
         }
         let passed = self.plain(run, u64::MAX);

@@ -1,4 +1,4 @@
-//! The first packet of a result, the prepare-OK, and the first value of a swallowed result set.
+//! The first packet of a result, the prepare-OK, and the first value of a result set.
 
 use super::super::ok::{EOF, ERR, INFILE, OK};
 use super::super::packet::{Fields, HEADER_BYTES, Malformed, PACKET_MAX};
@@ -8,7 +8,7 @@ use super::{First, Prepared, Reply, State};
 /// A column count of nine bytes and the byte that tells whether definitions follow.
 const COUNT_BYTES_MAX: u32 = 10;
 const PREPARE_OK_BYTES: u32 = 12;
-/// Rows of a swallowed reply that are longer do not show their first value.
+/// Rows that are longer do not show their first value.
 const FIRST_ROW_BYTES_MAX: u32 = 1024;
 
 impl Reply {
@@ -99,12 +99,13 @@ impl Reply {
         let Some(row) = run.payload(length) else {
             return Ok(false);
         };
-        let value = if first == INFILE {
-            None
+        self.outcome.first = if self.binary {
+            binary_value(row)
+        } else if first == INFILE {
+            Some(First::new(None))
         } else {
-            Some(Fields(row).string()?)
+            Some(First::new(Some(Fields(row).string()?)))
         };
-        self.outcome.first = Some(First::new(value));
         Ok(true)
     }
 
@@ -115,4 +116,20 @@ impl Reply {
         }
         Ok(run.payload(length))
     }
+}
+
+/// The integer of a binary row of one column; none if it is something else.
+fn binary_value(row: &[u8]) -> Option<First> {
+    const NULL: u8 = 1 << 2;
+    let (&[0, nulls], value) = row.split_first_chunk()? else {
+        return None;
+    };
+    if nulls == NULL {
+        return Some(First::new(None));
+    }
+    let number = match *value {
+        [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
+        _ => i64::from_le_bytes(value.try_into().ok()?),
+    };
+    Some(First::new(Some(number.to_string().as_bytes())))
 }

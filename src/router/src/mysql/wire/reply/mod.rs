@@ -99,6 +99,10 @@ enum State {
 pub(crate) struct Reply {
     dialect: Dialect,
     swallow: bool,
+    /// Keeps the first value of the first row.
+    notices: bool,
+    /// Rows are those of an executed statement.
+    binary: bool,
     many: bool,
     state: State,
     /// Bytes of the current packet that did not come yet.
@@ -131,6 +135,8 @@ impl Reply {
         Self {
             dialect,
             swallow: false,
+            notices: false,
+            binary: false,
             many: shape == ReplyShape::ResultSets,
             state,
             left: 0,
@@ -164,6 +170,7 @@ impl Reply {
         };
         Self {
             swallow: true,
+            notices: true,
             ..Self::new(shape, dialect, Status::default())
         }
     }
@@ -171,6 +178,12 @@ impl Reply {
     /// Adds the reply to a checksum, which [`Self::finish`] gives back.
     pub(crate) fn checked(mut self, checksum: Box<Checksum>) -> Self {
         self.checksum = Some(checksum);
+        self
+    }
+
+    /// Keeps the first value of the first row as well; of an executed statement if it is `binary`, an integer then.
+    pub(crate) const fn noticing(mut self, binary: bool) -> Self {
+        (self.notices, self.binary) = (true, binary);
         self
     }
 

@@ -35,7 +35,7 @@ pub(crate) struct Outcome {
     pub(crate) carried: Vec<u8>,
     /// What a prepare made.
     pub(crate) prepared: Option<Prepared>,
-    /// First column of the first text row; only of swallowed replies.
+    /// First column of the first row; only of swallowed and of noticed replies.
     pub(crate) first: Option<First>,
     /// Text of the error; only of swallowed replies.
     pub(crate) message: Option<Box<str>>,
@@ -111,6 +111,11 @@ impl First {
     /// The value; `None` if it is NULL.
     pub(crate) fn value(&self) -> Option<&[u8]> {
         (self.length != Self::NULL).then(|| self.bytes.get(..usize::from(self.length)).unwrap_or_default())
+    }
+
+    /// The value as a number; 0 if it is NULL.
+    pub(crate) fn number_or_zero(&self) -> Option<i64> {
+        self.value().map_or(Some(0), |_| self.number())
     }
 
     /// The value as a number, if it is one.
