@@ -4,15 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_api::backoff::Backoff;
 use quorate_api::link::{FromSupervisor, Hello, LinkError, PROTOCOL, Peer, Welcome, receive, send};
 use quorate_api::tls::{Role, server_name};
-use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +24,6 @@ use crate::memory::chain;
 pub(crate) type Frame = Arc<Vec<u8>>;
 
 const GREETING_MAX: Duration = Duration::from_secs(3);
-const BACKOFF_MIN_MS: u64 = 50;
-const BACKOFF_MAX_MS: u64 = 1_000;
 /// A supervisor that takes in nothing for this long is dialled anew.
 const STALLED_MS: u32 = 2_000;
 
@@ -40,39 +37,41 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut backoff_ms = BACKOFF_MIN_MS;
+        let mut backoff = Backoff::new();
         let mut said = None;
-        let mut random = StdRng::from_os_rng();
         loop {
+            let mut up = None;
             let ended = tokio::select! {
                 () = stop.cancelled() => return,
-                ended = self.once(&mut backoff_ms) => ended,
+                ended = self.once(&mut up) => ended,
             };
-            let why = match ended {
+            let mut why = match ended {
                 Ok(()) => return,
                 Err(error) => chain(&error),
             };
+            let lived = up.map(|up: Instant| up.elapsed());
+            if lived.is_some_and(Backoff::is_short) {
+                why.push_str("; it had hardly begun: does another agent run under this id?");
+            }
             // Once for each reason, not once for each attempt.
             if said.as_ref() != Some(&why) {
                 tracing::warn!(supervisor = self.address, why, "no link to a supervisor");
                 said = Some(why);
             }
-            let jitter = random.random_range(0..=backoff_ms / 2);
-            backoff_ms = (backoff_ms * 2).min(BACKOFF_MAX_MS);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(Duration::from_millis(backoff_ms / 2 + jitter)) => {}
+                () = sleep(backoff.after(lived)) => {}
             }
         }
     }
 
-    /// One connection, until it ends. Done only when the agent stops.
-    async fn once(&mut self, backoff_ms: &mut u64) -> Result<(), LinkError> {
+    /// One connection, until it ends; tells since when it was up. Done only when the agent stops.
+    async fn once(&mut self, up: &mut Option<Instant>) -> Result<(), LinkError> {
         let greeted = timeout(GREETING_MAX, self.greet());
         let link = greeted
             .await
             .map_err(|_| LinkError::Io(io::ErrorKind::TimedOut.into()))??;
-        *backoff_ms = BACKOFF_MIN_MS;
+        *up = Some(Instant::now());
         tracing::info!(supervisor = self.address, "linked");
         let (mut from, mut to) = tokio::io::split(link);
         let events = self.events.clone();

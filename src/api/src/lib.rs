@@ -10,6 +10,7 @@
 //!   router, agent ──door──► agent               DoorHello / DoorWelcome, then bytes
 //! ```
 
+pub mod backoff;
 pub mod client;
 pub mod clock;
 pub mod link;

@@ -8,7 +8,6 @@
 //! There is one live connection per peer: a new one replaces the old one, since the peer knows best which of them works. What is to be sent
 //! lies in `watch` channels, so a slow peer costs no memory and gets the newest order first.
 
-mod backoff;
 mod dial;
 mod greet;
 mod listen;

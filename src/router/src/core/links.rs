@@ -7,15 +7,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_api::backoff::Backoff;
 use quorate_api::link::{self, FromSupervisor, Hello, LinkError, PROTOCOL, Peer, ToSupervisor, Welcome};
 use quorate_api::tls::{Role, TlsError, server_name};
 use quorate_model::{ClusterId, RouteTable, RouterId, RouterReport, SupervisorId};
-use rand::Rng as _;
 use thiserror::Error;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +26,6 @@ use crate::config::Live;
 use crate::core::metrics::Metrics;
 use crate::core::socket;
 
-/// First and longest pause between attempts; the actual one is drawn from half to all of it.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// Longest attempt to connect and greet.
 const GREET_WITHIN: Duration = Duration::from_secs(2);
 /// Unacknowledged reports after which a link is dead. Several reports are under way in that time.
@@ -133,36 +131,42 @@ impl Links {
 impl Link {
     /// Keeps the link up until `stop`.
     async fn run(mut self, stop: CancellationToken) {
-        let mut pause = BACKOFF.0;
+        let mut backoff = Backoff::new();
         let mut last = String::new();
         loop {
+            let mut up = None;
             let ended = tokio::select! {
                 () = stop.cancelled() => return,
-                ended = self.session(&mut pause, &mut last) => ended,
+                ended = self.session(&mut up) => ended,
             };
-            let why = describe(&ended);
+            let mut why = describe(&ended);
+            let lived = up.map(|up: Instant| up.elapsed());
+            match lived {
+                Some(lived) if Backoff::is_short(lived) => {
+                    why.push_str("; it had hardly begun: does another router run under this id?");
+                }
+                Some(_) => last.clear(),
+                None => {}
+            }
             if why != last {
                 tracing::warn!(supervisor = %self.supervisor, address = self.address, why, "link to supervisor is down");
                 last = why;
             }
-            let wait = rand::rng().random_range(pause / 2..=pause);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(backoff.after(lived)) => {}
             }
-            pause = (pause * 2).min(BACKOFF.1);
         }
     }
 
-    /// One life of the link. It ends only by an error. Once it is up, pauses and complaints start anew.
-    async fn session(&mut self, pause: &mut Duration, last: &mut String) -> Broken {
+    /// One life of the link. It ends only by an error. Tells since when it was up.
+    async fn session(&mut self, up: &mut Option<Instant>) -> Broken {
         let stream = match timeout(GREET_WITHIN, self.greet()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(broken)) => return broken,
             Err(_) => return Broken::TooSlow,
         };
-        *pause = BACKOFF.0;
-        last.clear();
+        *up = Some(Instant::now());
         tracing::info!(supervisor = %self.supervisor, address = self.address, "link to supervisor is up");
         self.metrics.links.increment(1.0);
         let (reader, writer) = tokio::io::split(stream);

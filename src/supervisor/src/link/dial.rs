@@ -4,17 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_api::backoff::Backoff;
 use quorate_api::link::{Hello, LinkError, PROTOCOL, Peer, RefusalCode, ToSupervisor, Welcome, receive, send};
 use quorate_api::tls::{Role, Tls, TlsError, server_name};
 use quorate_model::{ClusterId, SupervisorId, VoterView};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
-
-use super::backoff::Backoff;
 
 /// For the connection, TLS and the greeting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,9 +57,10 @@ pub(crate) async fn dial(dialler: Dialler, id: String, addr: String, stop: Cance
     let mut backoff = Backoff::new();
     let mut said = String::new();
     loop {
+        let mut up = None;
         let error = tokio::select! {
             () = stop.cancelled() => return,
-            error = tell(&dialler, &id, &addr, &mut backoff) => error,
+            error = tell(&dialler, &id, &addr, &mut up) => error,
         };
         let error = match error {
             Ok(never) => match never {},
@@ -76,7 +76,7 @@ pub(crate) async fn dial(dialler: Dialler, id: String, addr: String, stop: Cance
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep(backoff.next()) => {}
+            () = sleep(backoff.after(up.map(|up: Instant| up.elapsed()))) => {}
         }
     }
 }
@@ -85,12 +85,12 @@ async fn tell(
     dialler: &Dialler,
     id: &str,
     addr: &str,
-    backoff: &mut Backoff,
+    up: &mut Option<Instant>,
 ) -> Result<std::convert::Infallible, DialError> {
     let mut stream = timeout(CONNECT_TIMEOUT, connect(dialler, id, addr))
         .await
         .map_err(|_| DialError::Slow)??;
-    backoff.reset();
+    *up = Some(Instant::now());
     let mut views = dialler.views.clone();
     loop {
         views.changed().await.map_err(|_| DialError::Stopping)?;

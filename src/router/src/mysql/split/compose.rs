@@ -11,7 +11,6 @@ use super::job::{Job, Wire};
 use super::session::{Broken, End, Session, State};
 use crate::mysql::session::route::Side;
 use crate::mysql::session::statements::OnServer;
-use crate::mysql::wire::checksum::Checksum;
 use crate::mysql::wire::command::{Command, ReplyShape};
 use crate::mysql::wire::packet::{HEADER_BYTES, Malformed};
 use crate::mysql::wire::reply::{End as ReplyEnd, Reply};
@@ -97,7 +96,7 @@ impl Session {
         };
         let reply = reply.carrying(std::mem::take(&mut state.carried));
         Ok(Composed::Ready(if checked {
-            reply.checked(Box::new(Checksum::new()))
+            reply.checked(state.lend_checksum())
         } else {
             reply
         }))

@@ -88,8 +88,9 @@ impl Session {
             if (well || uncertain) && job.needs.hold != Hold::None {
                 self.held(job, outcome);
             }
-            self.log_transaction(job, outcome, sum);
+            self.log_transaction(job, outcome, sum.as_deref());
         }
+        self.state.checksum = sum.or_else(|| self.state.checksum.take());
         self.count(job, side, outcome, elapsed);
     }
 
@@ -171,7 +172,7 @@ impl Session {
         for (key, sql) in settings {
             self.record(Side::Primary, &key, &sql);
         }
-        if expression {
+        if expression && !self.state.pins.has(Pin::UserVariable) {
             let shape = self.shape(job);
             self.pin(Pin::UserVariable, &shape);
         }
@@ -189,7 +190,7 @@ impl Session {
             let text = self.text(job).map(<[u8]>::to_vec).unwrap_or_default();
             self.state.temporary.observe(&text, dialect);
         }
-        if let Some(pin) = pin {
+        if let Some(pin) = pin.filter(|pin| !self.state.pins.has(*pin)) {
             let shape = self.shape(job);
             self.pin(pin, &shape);
         }
@@ -231,7 +232,7 @@ impl Session {
         text.map_or_else(String::new, |text| digest::text(text, self.state.dialect).into())
     }
 
-    fn log_transaction(&mut self, job: &Job, outcome: &Outcome, sum: Option<Box<Checksum>>) {
+    fn log_transaction(&mut self, job: &Job, outcome: &Outcome, sum: Option<&Checksum>) {
         let open = outcome.status.unwrap_or(self.state.status).any(Status::IN_TRANS);
         let errored = outcome.end != End::Ok;
         // An ERR carries no flags: a transaction that was open stays so, unless the error itself rolls it back.
@@ -256,7 +257,7 @@ impl Session {
         let command = self.client.inbound.get(HEADER_BYTES..job.len).unwrap_or_default();
         log.completed(Completed {
             command,
-            reply: sum.map(|sum| sum.digest()),
+            reply: sum.map(Checksum::digest),
             write: mark(&job.needs, job.wire),
             begins: job.needs.effect == Effect::Begin,
             committed: outcome.gtid.is_some(),

@@ -276,6 +276,7 @@ impl Session {
         self.release(Side::Primary);
         self.release(Side::Replica);
         self.client.shrink(true);
+        self.state.checksum = None;
         for side in [Side::Primary, Side::Replica] {
             if let Some(backend) = self.backend(side) {
                 backend.shrink();

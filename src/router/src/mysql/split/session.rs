@@ -28,6 +28,7 @@ use crate::mysql::sql::hint::Causal;
 use crate::mysql::sql::lex::Dialect as SqlDialect;
 use crate::mysql::sql::names::TemporaryTables;
 use crate::mysql::wire::capabilities::{Capabilities, Dialect};
+use crate::mysql::wire::checksum::Checksum;
 use crate::mysql::wire::forward::Forward;
 use crate::mysql::wire::ok::Status;
 use crate::mysql::wire::packet::Malformed;
@@ -99,6 +100,8 @@ pub(super) struct State {
     pub(super) marker: Marker,
     /// The open transaction on the primary; none between transactions.
     pub(super) transaction: Option<TransactionLog>,
+    /// Between two replies: what is lent to the next one that needs it.
+    pub(super) checksum: Option<Box<Checksum>>,
     /// The id that the statement which is being prepared will have.
     pub(super) reserved: u32,
     /// Temporary tables of the primary's connection.
@@ -208,11 +211,21 @@ impl State {
             temporary: TemporaryTables::default(),
             last_insert_id: 0,
             carried: Vec::new(),
+            checksum: None,
             unmarked: false,
             chains: false,
             afterglow: false,
             owed: None,
         }
+    }
+
+    /// The session's checksum, of nothing yet: the one allocation for all its replies.
+    pub(super) fn lend_checksum(&mut self) -> Box<Checksum> {
+        let Some(mut lent) = self.checksum.take() else {
+            return Box::new(Checksum::new());
+        };
+        lent.restart();
+        lent
     }
 }
 

@@ -13,7 +13,12 @@ impl Checksum {
         Self(RawHasher::new(SecretBuffer::default()))
     }
 
-    /// Of everything since it was made.
+    /// Begins anew, for the next reply.
+    pub(crate) fn restart(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Of everything since it was made, or begun anew.
     pub(crate) fn digest(&self) -> u128 {
         self.0.finish_128()
     }

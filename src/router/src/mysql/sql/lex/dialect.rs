@@ -43,10 +43,9 @@ impl Dialect {
         self.charset = match collation {
             // ascii, utf8mb3, utf8mb4, binary
             11 | 33 | 45 | 46 | 63 | 65 | 83 | 192..=215 | 223..=247 => Charset::Utf8,
-            // big5, ujis, sjis, euckr, gb2312, gbk, cp932, eucjpms
-            1 | 12 | 13 | 19 | 24 | 28 | 84..=88 | 91 | 95..=98 => Charset::MultiByte,
-            // Not of this server, which then takes its own default, whatever that is.
-            0 | 248.. => Charset::MultiByte,
+            // big5, ujis, sjis, euckr, gb2312, gbk, cp932, eucjpms;
+            // and what is not of this server, which then takes its own default, whatever that is.
+            1 | 12 | 13 | 19 | 24 | 28 | 84..=88 | 91 | 95..=98 | 0 | 248.. => Charset::MultiByte,
             _ => Charset::SingleByte,
         };
         self
