@@ -1,12 +1,12 @@
 //! `make bench-router`: what the router costs beside HAProxy and beside nothing, as one table and as JSON.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use quorate_chaos::bench::Report;
 use quorate_chaos::bench::router::{self, Load, Mode, PathName, Plan, Stage};
+use quorate_chaos::bench::{Program, Report, say};
 use quorate_chaos::lab::Lab;
 
 /// Measures every path to a server in the same rounds, on real servers.
@@ -30,12 +30,8 @@ struct Arguments {
     /// How long sysbench runs on one path in one round.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
-    /// The binary under test; default: `quorate` beside this program.
-    #[arg(long)]
-    binary: Option<PathBuf>,
-    /// Where the JSON goes; default: `bench/router.json` in the target folder.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    program: Program,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,28 +69,12 @@ impl Arguments {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let own = std::env::current_exe()?;
-    let folder = own.parent().context("this program has no folder")?;
-    let binary = arguments.binary.clone().unwrap_or_else(|| folder.join("quorate"));
-    let default_json = folder.parent().unwrap_or(folder).join("bench/router.json");
-    let json = arguments.json.clone().unwrap_or(default_json);
-
-    let mut report = Report::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(measure(&arguments, &binary, &mut report))?;
-    report.write_json(&json)?;
-    say(&format!("{report}\nwritten to {}", json.display()));
-    Ok(if report.holds() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    arguments.program.run("router.json", async |binary, report| {
+        measure(&arguments, binary, report).await
     })
 }
 
-async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> Result<()> {
+async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> Result<bool> {
     say("booting the lab …");
     let lab = Lab::up(binary)?;
     let mut stage = Stage::set(&lab, &arguments.paths).await?;
@@ -121,10 +101,5 @@ async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> R
         let figures = router::failovers(&stage, arguments.rounds, say).await?;
         report.figures.extend(figures);
     }
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "a program for people at a terminal")]
-fn say(text: &str) {
-    println!("{text}");
+    Ok(true)
 }

@@ -1,11 +1,11 @@
 //! `make bench`: every claimed figure as one table, and as JSON.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use quorate_chaos::bench::{self, FaultRun, Figure, Report, Unit};
+use quorate_chaos::bench::{self, FaultRun, Figure, Program, Report, Unit, say};
 use quorate_chaos::lab::Lab;
 
 /// Measures write gaps and overheads on real servers.
@@ -17,12 +17,8 @@ struct Arguments {
     /// Rounds of SIGKILL; freezes and switchovers do a third.
     #[arg(long, default_value_t = 30)]
     rounds: u64,
-    /// The binary under test; default: `quorate` beside this program.
-    #[arg(long)]
-    binary: Option<PathBuf>,
-    /// Where the JSON goes; default: `bench/failover.json` in the target folder.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    program: Program,
 }
 
 impl Arguments {
@@ -49,29 +45,13 @@ enum Part {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let own = std::env::current_exe()?;
-    let folder = own.parent().context("this program has no folder")?;
-    let binary = arguments.binary.clone().unwrap_or_else(|| folder.join("quorate"));
-    let default_json = folder.parent().unwrap_or(folder).join("bench/failover.json");
-    let json = arguments.json.clone().unwrap_or(default_json);
-
-    let mut report = Report::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let clean = runtime.block_on(measure(&arguments, &binary, &mut report))?;
-    report.write_json(&json)?;
-    say(&format!("{report}\nwritten to {}", json.display()));
-    Ok(if clean && report.holds() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    arguments.program.run("failover.json", async |binary, report| {
+        measure(&arguments, binary, report).await
     })
 }
 
 /// Fills the report; whether no acknowledged write was lost.
-async fn measure(arguments: &Arguments, binary: &std::path::Path, report: &mut Report) -> Result<bool> {
+async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> Result<bool> {
     let wants = |part| arguments.wants(part);
     let third = arguments.third();
     let mut clean = true;
@@ -170,9 +150,4 @@ fn add(report: &mut Report, name: &str, run: &FaultRun, targets: &[(&'static str
         &[("max", 0.0)],
     ));
     run.loss.lost.is_empty() && run.loss.phantoms.is_empty()
-}
-
-#[expect(clippy::print_stdout, reason = "a program for people at a terminal")]
-fn say(text: &str) {
-    println!("{text}");
 }
