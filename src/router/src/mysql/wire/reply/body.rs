@@ -3,7 +3,7 @@
 use super::super::ok::{EOF, ERR, EofPacket, Status};
 use super::super::packet::{HEADER_BYTES, Malformed, PACKET_MAX, narrow, shift_sequence};
 use super::run::Run;
-use super::{Reply, State};
+use super::{Notices, Reply, State};
 
 impl Reply {
     /// The loop that most packets go through: passes up to `max` small and plain packets, of which at most the last is
@@ -71,7 +71,7 @@ impl Reply {
     }
 
     pub(super) fn rows(&mut self, run: &mut Run<'_>) -> Result<bool, Malformed> {
-        if self.notices && self.outcome.rows == 0 && !self.first_value(run)? {
+        if self.notices != Notices::Nothing && self.outcome.rows == 0 && !self.first_value(run)? {
             return Ok(false);
         }
         let passed = self.plain(run, u64::MAX);

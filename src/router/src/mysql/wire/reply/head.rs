@@ -3,7 +3,7 @@
 use super::super::ok::{EOF, ERR, INFILE, OK};
 use super::super::packet::{Fields, HEADER_BYTES, Malformed, PACKET_MAX};
 use super::run::Run;
-use super::{First, Prepared, Reply, State};
+use super::{First, Notices, Prepared, Reply, State};
 
 /// A column count of nine bytes and the byte that tells whether definitions follow.
 const COUNT_BYTES_MAX: u32 = 10;
@@ -99,7 +99,7 @@ impl Reply {
         let Some(row) = run.payload(length) else {
             return Ok(false);
         };
-        self.outcome.first = if self.binary {
+        self.outcome.first = if self.notices == Notices::Binary {
             binary_value(row)
         } else if first == INFILE {
             Some(First::new(None))

@@ -94,15 +94,22 @@ enum State {
     Done,
 }
 
+/// What is kept of a result: the first value of its first row, or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notices {
+    Nothing,
+    /// In the rows of a text.
+    Text,
+    /// In those of an executed statement.
+    Binary,
+}
+
 /// The state of one reply.
 #[derive(Debug)]
 pub(crate) struct Reply {
     dialect: Dialect,
     swallow: bool,
-    /// Keeps the first value of the first row.
-    notices: bool,
-    /// Rows are those of an executed statement.
-    binary: bool,
+    notices: Notices,
     many: bool,
     state: State,
     /// Bytes of the current packet that did not come yet.
@@ -135,8 +142,7 @@ impl Reply {
         Self {
             dialect,
             swallow: false,
-            notices: false,
-            binary: false,
+            notices: Notices::Nothing,
             many: shape == ReplyShape::ResultSets,
             state,
             left: 0,
@@ -170,7 +176,7 @@ impl Reply {
         };
         Self {
             swallow: true,
-            notices: true,
+            notices: Notices::Text,
             ..Self::new(shape, dialect, Status::default())
         }
     }
@@ -183,7 +189,7 @@ impl Reply {
 
     /// Keeps the first value of the first row as well; of an executed statement if it is `binary`, an integer then.
     pub(crate) const fn noticing(mut self, binary: bool) -> Self {
-        (self.notices, self.binary) = (true, binary);
+        self.notices = if binary { Notices::Binary } else { Notices::Text };
         self
     }
 
