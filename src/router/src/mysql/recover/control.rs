@@ -26,7 +26,7 @@ pub(super) type Key = (Vec<u8>, Vec<u8>, usize);
 
 /// If the columns are not those of the rows.
 pub(super) const INVISIBLE: &str =
-    "the router's account does not see all of the table's columns (it needs REFERENCES on *.*)";
+    "the table was changed since, or the router's account does not see all of its columns (it needs REFERENCES on *.*)";
 
 /// Which of the lost connections the server still has; nothing if the account may not see those of others.
 pub(super) async fn running<S: AsyncRead + AsyncWrite + Unpin>(
