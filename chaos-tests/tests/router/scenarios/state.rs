@@ -54,7 +54,14 @@ fn s57_temporary_tables(world: &World) -> Result<()> {
             "the hidden table was read"
         );
     }
+    let target = explained(&mut session, "SELECT id FROM s57", "target")?;
+    ensure!(target == "primary", "EXPLAIN ROUTE says {target}");
     session.run("DROP TEMPORARY TABLE s57")?;
+    for node in world.replicas()? {
+        let hinted = format!("/* quorate route to node {node} */ SELECT 1");
+        let target = explained(&mut session, &hinted, "target")?;
+        ensure!(target.starts_with(&format!("replica {node}")), "{hinted}: {target}");
+    }
     ensure!(session.query("SELECT id FROM s57")?.packets == before.packets);
     Ok(())
 }
@@ -173,11 +180,16 @@ fn s62_leftovers(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// What `EXPLAIN ROUTE` says of a text.
+fn explained(session: &mut Session, text: &str, item: &str) -> Result<String> {
+    let rows = session.rows(&format!("EXPLAIN ROUTE {text}"))?;
+    let row = rows.into_iter().find(|row| row[0].as_deref() == Some(item));
+    row.and_then(|row| row[1].clone()).with_context(|| format!("no {item}"))
+}
+
 /// What a session takes a text for.
 fn class(session: &mut Session, text: &str) -> Result<String> {
-    let rows = session.rows(&format!("EXPLAIN ROUTE {text}"))?;
-    let row = rows.into_iter().find(|row| row[0].as_deref() == Some("class"));
-    row.and_then(|row| row[1].clone()).context("no class")
+    explained(session, text, "class")
 }
 
 fn first_texts(world: &World) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::world::{RECOVERY, World};
 
 pub(super) const CASES: &[Case] = &[
     ("s65_kill_reaches_the_right_session", s65_kill),
+    ("s65_kill_of_an_expression_means_what_it_gives", s65_expressions),
     ("s65_kill_of_what_does_not_exist_or_belongs_to_others", s65_refused),
     (
         "s65_a_session_that_is_killed_during_a_failover_is_never_replayed",
@@ -77,6 +78,48 @@ fn s65_kill(world: &World) -> Result<()> {
         own.query("KILL CONNECTION_ID()").is_err() || own.query("SELECT 1").is_err(),
         "it survived itself"
     );
+    Ok(())
+}
+
+fn s65_expressions(world: &World) -> Result<()> {
+    for kill in [
+        "KILL QUERY @victim",
+        "KILL QUERY IF(@victim > 0, @victim, CONNECTION_ID())",
+    ] {
+        let (mut victim, ended) = interrupted(world, |killer, id| {
+            killer.run(&format!("SET @victim = {id}"))?;
+            killer.run(kill).map(drop)
+        })?;
+        let error = ended.with_context(|| kill.to_owned())?;
+        ensure!(error.code == 1317, "{kill}: {error}");
+        ensure!(
+            victim.value("SELECT 1")? == "1",
+            "{kill}: the session ended with its query"
+        );
+    }
+    // As servers say it, in a transaction too.
+    let mut replies = Vec::new();
+    for login in [world.around()?, world.through()?] {
+        let mut session = Session::open(&login)?;
+        let mut all = Vec::new();
+        session.run("BEGIN")?;
+        for sql in [
+            "KILL 4000000000 - 1",
+            "KILL NULL",
+            "KILL @nobody",
+            "KILL QUERY CONNECTION_ID() - 0",
+        ] {
+            all.push((sql, session.query(sql)?.sets));
+        }
+        replies.push(all);
+    }
+    for (around, through) in replies[0].iter().zip(&replies[1]) {
+        ensure!(around == through, "{around:?} and {through:?}");
+    }
+    let error = world
+        .session()?
+        .refused("KILL (SELECT MAX(id) FROM information_schema.processlist)")?;
+    ensure!(error.code == 1235, "{error}");
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::backend::Backend;
 use super::job::Job;
 use super::reader::Reader;
+use super::run::LOSSES_MAX;
 use super::session::{End, Session};
 use crate::config::ProxyProtocol;
 use crate::core::metrics::Refused;
@@ -25,6 +26,7 @@ use crate::mysql::fleet::key::{Fit, PoolKey};
 use crate::mysql::fleet::pool::{Grant, NoPlace};
 use crate::mysql::fleet::positions::Server;
 use crate::mysql::fleet::registry;
+use crate::mysql::recover::failure::Failure;
 use crate::mysql::session::route::{Decision, Side};
 use crate::mysql::wire::capabilities::Capabilities;
 
@@ -99,7 +101,8 @@ impl Session {
             return self.no_server(&why).await;
         };
         let mut trouble = None;
-        loop {
+        // Each turn but the last has lost a primary under a replay.
+        for _ in 0..LOSSES_MAX {
             if self.primary.is_none() {
                 let split = self.split.clone();
                 let connected = {
@@ -130,6 +133,11 @@ impl Session {
                 Replayed::Told => return Ok(false),
             }
         }
+        self.state.transaction = None;
+        let failure = Failure::Retry {
+            why: format!("{LOSSES_MAX} primaries were lost while the transaction was replayed"),
+        };
+        self.replay_failed(&failure).await.map(|_| false)
     }
 
     async fn seek_primary(&mut self, trouble: &mut Option<String>) -> Result<Backend, End> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::codes::{CHECK_READ, DEADLOCK};
 use super::job::{Job, Wire};
 use super::session::Session;
 use crate::mysql::recover::marker::Mark;
@@ -348,5 +349,11 @@ fn unrepeatable(needs: &Needs, command: Command) -> Option<&'static str> {
 
 /// Errors after which the server has rolled the whole transaction back: a deadlock, and a lost lock wait if it is set so.
 const fn rolls_back(outcome: &Outcome) -> bool {
-    matches!(outcome.end, End::Err { code: 1213 | 1020, .. })
+    matches!(
+        outcome.end,
+        End::Err {
+            code: DEADLOCK | CHECK_READ,
+            ..
+        }
+    )
 }

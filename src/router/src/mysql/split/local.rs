@@ -6,7 +6,6 @@ use super::reader::choice;
 use super::session::{End, Session};
 use crate::mysql::fleet::choose::{Choice, findings};
 use crate::mysql::fleet::show;
-use crate::mysql::session::needs::Needs;
 use crate::mysql::session::route::{Side, decide};
 use crate::mysql::sql::classify::classify;
 use crate::mysql::sql::verdict::{Class, ShowQuorate};
@@ -110,7 +109,7 @@ impl Session {
     /// Where a statement would go now, and why each server is or is not fit for it.
     fn explain(&self, statement: &[u8]) -> Table {
         let verdict = classify(statement, self.state.dialect);
-        let needs = Needs::of(statement, &verdict);
+        let needs = self.needs(statement, &verdict);
         let decision = decide(&needs, &self.standing());
         let live = self.split.live();
         let view = self.split.fleet.view();

@@ -7,6 +7,7 @@ use quorate_model::Epoch;
 
 use super::attach::Replayed;
 use super::backend::Lost;
+use super::codes::SERVER_SHUTDOWN;
 use super::compose::{STATE_REFUSED, Unprepared, bring_up, put};
 use super::exchange::{finish_checked, settle};
 use super::job::{Job, Wire};
@@ -268,7 +269,7 @@ impl Session {
         Ok(Replayed::Done)
     }
 
-    async fn replay_failed(&mut self, failure: &Failure) -> Result<Replayed, End> {
+    pub(super) async fn replay_failed(&mut self, failure: &Failure) -> Result<Replayed, End> {
         self.split.metrics.sessions.replayed(false);
         // Whatever of it is on the new primary goes with the connection.
         self.drop_backend(Side::Primary);
@@ -344,7 +345,7 @@ impl Session {
             "quorate router {}: {why}; see `quorate explain`",
             self.split.visitor.router
         );
-        self.send_error(1053, *b"08S01", &text).await?;
+        self.send_error(SERVER_SHUTDOWN.0, SERVER_SHUTDOWN.1, &text).await?;
         Ok(T::default())
     }
 

@@ -12,9 +12,11 @@
 mod attach;
 mod backend;
 mod client;
+mod codes;
 mod compose;
 mod exchange;
 mod job;
+mod kill;
 mod learn;
 mod local;
 mod lost;

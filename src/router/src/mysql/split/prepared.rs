@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::codes::{MALFORMED_PACKET, TOO_MANY_STATEMENTS, UNKNOWN_ERROR};
 use super::compose::UNKNOWN_STATEMENT;
 use super::job::{Job, Wire};
 use super::session::{End, Session};
@@ -19,8 +20,6 @@ use crate::mysql::wire::reply::{End as ReplyEnd, Outcome};
 use crate::mysql::wire::statement::{Execute, statement_id};
 use crate::mysql::wire::write::{OkFields, put_command, put_ok};
 
-/// `ER_MAX_PREPARED_STMT_COUNT_REACHED`.
-const TOO_MANY: (u16, [u8; 5]) = (1461, *b"42000");
 /// Closed statements are told to a server with its next command, but not more bytes than this at once.
 const CLOSES_BYTES_MAX: usize = 4096;
 
@@ -38,11 +37,13 @@ impl Session {
 
     async fn prepare(&mut self, len: usize, whole: bool) -> Result<(), End> {
         if let Err(full) = self.state.statements.room(len) {
-            return self.send_error(TOO_MANY.0, TOO_MANY.1, &full.to_string()).await;
+            return self
+                .send_error(TOO_MANY_STATEMENTS.0, TOO_MANY_STATEMENTS.1, &full.to_string())
+                .await;
         }
         if !whole {
             let text = "a statement of more than 1 MiB cannot be prepared through the router; send it as text";
-            self.send_error(1105, *b"HY000", text).await?;
+            self.send_error(UNKNOWN_ERROR.0, UNKNOWN_ERROR.1, text).await?;
             return Err(End::Told(text.to_owned()));
         }
         let text = Bytes::copy_from_slice(self.payload(len));
@@ -264,8 +265,9 @@ impl Session {
     }
 
     /// A packet that is too short for what it claims to be: the server's own words. None of it reaches a server.
-    async fn malformed(&mut self) -> Result<(), End> {
-        self.send_error(1835, *b"HY000", "Malformed communication packet").await
+    pub(super) async fn malformed(&mut self) -> Result<(), End> {
+        let (code, sqlstate) = MALFORMED_PACKET;
+        self.send_error(code, sqlstate, "Malformed communication packet").await
     }
 
     async fn unknown_statement(&mut self, own: u32, command: Command) -> Result<(), End> {
@@ -294,7 +296,7 @@ impl Session {
         if Box::pin(self.prepare_on(Side::Primary, own)).await.is_err() {
             // What follows of the command would be taken for the next one.
             let text = "a command of more than 1 MiB cannot be sent: its statement is not on the primary";
-            self.send_error(1105, *b"HY000", text).await?;
+            self.send_error(UNKNOWN_ERROR.0, UNKNOWN_ERROR.1, text).await?;
             return Err(End::Told(text.to_owned()));
         }
         Ok(true)

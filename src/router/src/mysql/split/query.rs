@@ -1,29 +1,27 @@
 //! COM_QUERY.
 
 use super::job::{Job, Wire};
+use super::kill::Order;
 use super::session::{End, Session};
 use crate::mysql::recover::marker::MARKED_BYTES_MAX;
 use crate::mysql::session::needs::{Effect, Needs, Place};
 use crate::mysql::sql::classify::classify;
-use crate::mysql::sql::verdict::Class;
+use crate::mysql::sql::verdict::{Class, Verdict};
 use crate::mysql::wire::command::Command;
 
 impl Session {
     /// Answers a statement.
     pub(super) async fn query(&mut self, len: usize, whole: bool) -> Result<(), End> {
         let text = self.payload(len);
-        let verdict = classify(text, self.state.dialect);
-        let mut needs = Needs::of(text, &verdict);
-        if needs.place == Place::Anywhere && self.state.temporary.mentioned_in(text, self.state.dialect) {
-            needs.place = Place::Primary;
-            needs.why = "mentions a temporary table";
-        }
+        let dialect = self.state.dialect;
+        let verdict = classify(text, dialect);
+        let mut needs = self.needs(text, &verdict);
         match verdict.class {
             Class::ExplainRoute(_) | Class::ShowQuorate(_) | Class::ConnectionId { .. } if whole => {
                 return Box::pin(self.local(len)).await;
             }
             Class::Kill(kill) if whole => {
-                let kill = super::special::Order::of(&kill, text, self.card.id);
+                let kill = Order::of(&kill, &verdict, dialect, self.card.id);
                 return Box::pin(self.kill(kill, len)).await;
             }
             _ => {}
@@ -56,5 +54,18 @@ impl Session {
         };
         self.carry_out(&job).await?;
         Ok(())
+    }
+
+    /// What a text needs in this session.
+    pub(super) fn needs(&self, text: &[u8], verdict: &Verdict<'_>) -> Needs {
+        let needs = Needs::of(text, verdict);
+        if needs.place == Place::Anywhere && self.state.temporary.mentioned_in(text, self.state.dialect) {
+            return Needs {
+                place: Place::Primary,
+                why: "mentions a temporary table",
+                ..needs
+            };
+        }
+        needs
     }
 }

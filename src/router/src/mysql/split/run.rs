@@ -6,6 +6,7 @@ use bytes::Buf as _;
 use tokio::time::Instant;
 
 use super::backend::Backend;
+use super::codes::READ_ONLY_TRANSACTION;
 use super::compose::Composed;
 use super::exchange::Answer;
 use super::job::{Job, KEPT_BYTES_MAX};
@@ -20,7 +21,7 @@ use crate::mysql::wire::reply::Outcome;
 /// Farther than any session lives without a command that sets the timer anew.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Servers that a command may be lost on before the client is told: each loss takes a failover or a broken network.
-const LOSSES_MAX: u32 = 5;
+pub(super) const LOSSES_MAX: u32 = 5;
 
 /// What woke a session between two commands.
 enum Woken {
@@ -236,7 +237,8 @@ impl Session {
                 Ok(Answer::Declined) => only_primary = true,
                 Ok(Answer::ReadOnly) => {
                     let text = "Cannot execute statement in a READ ONLY transaction";
-                    self.send_error(1792, *b"25006", text).await?;
+                    self.send_error(READ_ONLY_TRANSACTION.0, READ_ONLY_TRANSACTION.1, text)
+                        .await?;
                     return Ok(None);
                 }
                 Ok(Answer::StateRefused(why)) => {

@@ -1,71 +1,21 @@
 //! Commands that are neither statements nor about prepared ones: ping, default database, change of user, kill, dumps.
 
 use bytes::BytesMut;
-use quorate_model::NodeId;
 
 use super::job::{Job, Wire};
+use super::kill::Order;
 use super::session::{End, Session};
 use crate::mysql::auth::greet::{GreetError, change};
-use crate::mysql::fleet::registry::Kill as Signal;
 use crate::mysql::relay::relay;
 use crate::mysql::session::holdings::Holdings;
 use crate::mysql::session::needs::{Effect, Needs, Place};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
-use crate::mysql::sql::verdict::{Kill, KillTarget};
 use crate::mysql::wire::command::Command;
 use crate::mysql::wire::packet::HEADER_BYTES;
-use crate::mysql::wire::reply::{End as ReplyEnd, Reply};
+use crate::mysql::wire::reply::End as ReplyEnd;
 use crate::mysql::wire::request::process_kill;
-use crate::mysql::wire::write::{OkFields, put_ok, put_query};
-
-/// `ER_NO_SUCH_THREAD`.
-const NO_SUCH_THREAD: (u16, [u8; 5]) = (1094, *b"HY000");
-/// How a session names itself.
-const OWN_ID: &[u8] = b"CONNECTION_ID()";
-/// `ER_KILL_DENIED_ERROR`.
-const NOT_OWNER: (u16, [u8; 5]) = (1095, *b"HY000");
-/// `ER_NOT_SUPPORTED_YET`.
-const NOT_SUPPORTED: (u16, [u8; 5]) = (1235, *b"42000");
-
-/// Whom to kill, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// A session of this router.
-    Session { id: u64, query: bool, soft: bool },
-    /// A server's own number of a query.
-    QueryId,
-    /// Whatever an expression gives.
-    Expression,
-    /// Everything of a user: only a server knows.
-    Server,
-}
-
-impl Order {
-    /// `own` is the session that gives the order.
-    pub(super) fn of(kill: &Kill<'_>, text: &[u8], own: u32) -> Self {
-        let names_itself = |text: &[u8]| {
-            text.to_ascii_uppercase()
-                .windows(OWN_ID.len())
-                .any(|part| part == OWN_ID)
-        };
-        match kill.target {
-            KillTarget::Expression if names_itself(text) => Self::Session {
-                id: u64::from(own),
-                query: kill.query,
-                soft: kill.soft,
-            },
-            KillTarget::Expression => Self::Expression,
-            KillTarget::Connection(id) => Self::Session {
-                id,
-                query: kill.query,
-                soft: kill.soft,
-            },
-            KillTarget::QueryId(_) => Self::QueryId,
-            KillTarget::User(_) => Self::Server,
-        }
-    }
-}
+use crate::mysql::wire::write::{OkFields, put_ok};
 
 impl Session {
     /// Carries out anything but statements.
@@ -78,14 +28,9 @@ impl Session {
             Command::ProcessKill if whole => {
                 let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
                 let Ok(id) = process_kill(packet) else {
-                    return self.send_error(1835, *b"HY000", "Malformed communication packet").await;
+                    return self.malformed().await;
                 };
-                let id = u64::from(id);
-                let order = Order::Session {
-                    id,
-                    query: false,
-                    soft: false,
-                };
+                let order = Order::connection(u64::from(id));
                 self.kill(order, len).await
             }
             Command::BinlogDump | Command::TableDump => self.dump(command, len, whole).await,
@@ -208,126 +153,8 @@ impl Session {
         self.greeted(sequence).await
     }
 
-    /// KILL, with the ids that the router gave out. The servers decide whether the user may.
-    pub(super) async fn kill(&mut self, order: Order, len: usize) -> Result<(), End> {
-        let (id, query, soft) = match order {
-            Order::Session { id, query, soft } => (id, query, soft),
-            Order::QueryId => {
-                let text = "KILL QUERY ID needs a server's own number of a query; name the connection instead";
-                return self.send_error(NOT_SUPPORTED.0, NOT_SUPPORTED.1, text).await;
-            }
-            Order::Expression => {
-                let text = "KILL of an expression is not understood by the router, whose ids differ from the servers'; give the id";
-                return self.send_error(NOT_SUPPORTED.0, NOT_SUPPORTED.1, text).await;
-            }
-            Order::Server => return self.plain_query(len).await,
-        };
-        let card = u32::try_from(id).ok().and_then(|id| self.split.registry.find(id));
-        let Some(card) = card else {
-            let text = format!("Unknown thread id: {id}");
-            return self.send_error(NO_SUCH_THREAD.0, NO_SUCH_THREAD.1, &text).await;
-        };
-        if card.id == self.card.id {
-            return self.kill_self(query).await;
-        }
-        let backends = card.backends();
-        if backends.iter().all(Option::is_none) && card.snapshot().user != self.login.user {
-            let text = format!("You are not owner of thread {id}");
-            return self.send_error(NOT_OWNER.0, NOT_OWNER.1, &text).await;
-        }
-        let primary = self
-            .split
-            .fleet
-            .view()
-            .primary
-            .as_ref()
-            .map(|primary| primary.node().clone());
-        let mut refusal = None;
-        for backend in backends.iter().flatten() {
-            let side = if primary.as_ref() == Some(&backend.node) {
-                Side::Primary
-            } else {
-                Side::Replica
-            };
-            let hardness = if soft { "SOFT" } else { "HARD" };
-            let what = if query { "QUERY" } else { "CONNECTION" };
-            let text = format!("KILL {hardness} {what} {}", backend.thread);
-            if let Err(error) = self.ask(side, &backend.node, &text).await? {
-                refusal = Some(error);
-            }
-        }
-        match refusal {
-            Some((code, sqlstate, text)) if code != NO_SUCH_THREAD.0 => self.send_error(code, sqlstate, &text).await,
-            _ => {
-                card.kill(if query { Signal::Query } else { Signal::Connection });
-                self.send_ok().await
-            }
-        }
-    }
-
-    /// What a server answers who kills itself; its connections are closed with it.
-    async fn kill_self(&mut self, query: bool) -> Result<(), End> {
-        if query {
-            return self
-                .send_error(1317, *b"70100", "Query execution was interrupted")
-                .await;
-        }
-        self.send_error(1927, *b"70100", "Connection was killed").await?;
-        Err(End::Killed)
-    }
-
-    /// Asks a node something of the router's own, as the session's user.
-    async fn ask(&mut self, side: Side, node: &NodeId, text: &str) -> Result<Result<(), (u16, [u8; 5], String)>, End> {
-        let server = {
-            let view = self.split.fleet.view();
-            view.server(node).cloned().map(|server| (server, view.epoch))
-        };
-        let Some((server, epoch)) = server else {
-            return Ok(Err((
-                NO_SUCH_THREAD.0,
-                NO_SUCH_THREAD.1,
-                format!("{node} is not in the route table"),
-            )));
-        };
-        let access = match side {
-            Side::Primary => crate::core::route::Access::Write,
-            Side::Replica => crate::core::route::Access::Read,
-        };
-        let failed = |text: String| Ok(Err((1105, *b"HY000", text)));
-        let mut backend = match self.connect(&server, epoch, access).await {
-            Ok(backend) => Box::new(backend),
-            Err(error) => return failed(error.to_string()),
-        };
-        super::compose::bring_up(&mut backend, &self.state);
-        put_query(&mut backend.outbound, text);
-        if let Err(lost) = backend.flush().await {
-            return failed(lost.to_string());
-        }
-        let mut answer = Ok(());
-        for _ in 0..=backend.silent.len() {
-            let reply = Reply::swallowed(
-                crate::mysql::wire::command::ReplyShape::ResultSets,
-                backend.caches_metadata(),
-            );
-            match super::exchange::finish(&mut backend, reply).await {
-                Ok(outcome) => {
-                    answer = match outcome.end {
-                        ReplyEnd::Ok => Ok(()),
-                        ReplyEnd::Err { code, sqlstate } => {
-                            Err((code, sqlstate, outcome.message.map_or_else(String::new, String::from)))
-                        }
-                    };
-                }
-                Err(_) => return failed(format!("{node} was lost")),
-            }
-        }
-        backend.silent.clear();
-        backend.give_back(&self.split.pool);
-        Ok(answer)
-    }
-
     /// A statement as it came, to the primary.
-    async fn plain_query(&mut self, len: usize) -> Result<(), End> {
+    pub(super) async fn plain_query(&mut self, len: usize) -> Result<(), End> {
         let job = Job {
             command: Command::Query,
             len,

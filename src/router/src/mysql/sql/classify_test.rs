@@ -158,10 +158,11 @@ fn kills() {
     let soft = kill("kill soft query 7;");
     assert!(soft.soft && soft.query && soft.target == KillTarget::Connection(7));
     assert_eq!(kill("KILL HARD CONNECTION 8").target, KillTarget::Connection(8));
-    assert_eq!(kill("KILL QUERY ID 9").target, KillTarget::QueryId(9));
+    assert_eq!(kill("KILL QUERY ID 9").target, KillTarget::QueryId);
     assert_eq!(kill("KILL USER 'a'@'b'").target, KillTarget::User(b"'a'@'b'"));
-    assert_eq!(kill("KILL @id").target, KillTarget::Expression);
-    assert_eq!(kill("KILL 5 + 1").target, KillTarget::Expression);
+    assert_eq!(kill("KILL @id;").target, KillTarget::Expression(b"@id"));
+    assert_eq!(kill("KILL QUERY connection_id();").target, KillTarget::Own);
+    assert_eq!(kill("KILL 5 + 1").target, KillTarget::Expression(b"5 + 1"));
     assert_eq!(class("KILL"), "unknown");
 }
 

@@ -24,7 +24,7 @@ pub(crate) mod digest;
 mod explain;
 mod functions;
 pub(crate) mod hint;
-mod kill;
+pub(crate) mod kill;
 pub(crate) mod lex;
 mod locks;
 pub(crate) mod names;

@@ -178,12 +178,14 @@ pub(crate) struct Kill<'a> {
 pub(crate) enum KillTarget<'a> {
     /// A connection id, as the router gave it out.
     Connection(u64),
+    /// Exactly `CONNECTION_ID()`.
+    Own,
     /// `QUERY ID n`: a server's own query id.
-    QueryId(u64),
+    QueryId,
     /// `USER name`: everything of an account, the text as written.
     User(&'a [u8]),
-    /// An expression (`KILL @id`): only a server can evaluate it.
-    Expression,
+    /// An expression (`KILL @id`): only a server can evaluate it. Without a closing semicolon.
+    Expression(&'a [u8]),
 }
 
 /// The router's own tables.
