@@ -31,7 +31,7 @@ struct Sample {
 ///
 /// # Errors
 /// If a path does not carry it to the end.
-pub fn bulk_rate(stage: &Stage<'_>, rounds: usize) -> Result<Vec<Figure>> {
+pub fn bulk_rate(stage: &Stage<'_>, rounds: usize, say: impl Fn(&str)) -> Result<Vec<Figure>> {
     let mut all: Vec<BTreeMap<PathName, Sample>> = Vec::new();
     for round in 0..rounds {
         let mut samples = BTreeMap::new();
@@ -39,6 +39,11 @@ pub fn bulk_rate(stage: &Stage<'_>, rounds: usize) -> Result<Vec<Figure>> {
             let sample = fetch(path, &stage.account).with_context(|| format!("1 GiB on path {}", path.name))?;
             samples.insert(path.name, sample);
         }
+        let each = samples
+            .iter()
+            .map(|(path, sample)| format!("{path} {:.0} MiB/s", sample.mib_per_second));
+        let each = each.collect::<Vec<_>>().join(" | ");
+        say(&format!("  {}/{rounds} {each}", round + 1));
         all.push(samples);
     }
     let mut figures = Vec::new();

@@ -35,7 +35,12 @@ type Round = BTreeMap<PathName, Sample>;
 ///
 /// # Errors
 /// If a path does not answer.
-pub fn added_latency(stage: &Stage<'_>, connections: &[usize], rounds: usize) -> Result<Vec<Figure>> {
+pub fn added_latency(
+    stage: &Stage<'_>,
+    connections: &[usize],
+    rounds: usize,
+    say: impl Fn(&str),
+) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (name, sql) in STATEMENTS {
         for connections in connections {
@@ -47,6 +52,11 @@ pub fn added_latency(stage: &Stage<'_>, connections: &[usize], rounds: usize) ->
                         .with_context(|| format!("{name} on path {}", path.name))?;
                     samples.insert(path.name, sample);
                 }
+                let each = samples
+                    .iter()
+                    .map(|(path, sample)| format!("{path} {:.0} µs", sample.median_us));
+                let each = each.collect::<Vec<_>>().join(" | ");
+                say(&format!("  {}/{rounds} {name}, {connections} conn: {each}", round + 1));
                 all.push(samples);
             }
             figures.extend(compare(&format!("{name}, {connections} conn"), &all, *connections == 1));

@@ -79,8 +79,8 @@ async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> R
     let lab = Lab::up(binary)?;
     let mut stage = Stage::set(&lab, &arguments.paths).await?;
     if arguments.wants(Part::Latency) {
-        say("asking the smallest statements …");
-        let figures = router::added_latency(&stage, &arguments.connections, arguments.rounds)?;
+        say("asking the smallest statements; median of each path:");
+        let figures = router::added_latency(&stage, &arguments.connections, arguments.rounds, say)?;
         report.figures.extend(figures);
     }
     if arguments.wants(Part::Sysbench) {
@@ -89,8 +89,8 @@ async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> R
         report.figures.extend(figures);
     }
     if arguments.wants(Part::Bulk) {
-        say("fetching a gibibyte …");
-        report.figures.extend(router::bulk_rate(&stage, arguments.rounds)?);
+        say("fetching a gibibyte on each path:");
+        report.figures.extend(router::bulk_rate(&stage, arguments.rounds, say)?);
     }
     if arguments.wants(Part::Idle) {
         say("opening ten thousand sessions …");
