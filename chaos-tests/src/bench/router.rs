@@ -11,6 +11,7 @@
 
 mod bulk;
 mod client;
+mod cost;
 mod failover;
 mod haproxy;
 mod idle;
@@ -21,11 +22,11 @@ mod process;
 mod stage;
 mod sysbench;
 
+pub use bulk::bulk_rate;
+pub use cost::{Plan, cpu_per_query};
 pub use failover::failovers;
 pub use idle::idle_sessions;
 pub use latency::added_latency;
-pub use load::{Load, Mode, Plan, cpu_per_query};
+pub use load::{Load, Mode};
 pub use path::PathName;
 pub use stage::Stage;
-
-pub use bulk::bulk_rate;
