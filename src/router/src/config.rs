@@ -58,7 +58,7 @@ pub struct Config {
     /// How connections to servers are shared.
     #[serde(default)]
     pub pool: Pooling,
-    /// The router's own account at servers; `rw` and `ro` need it.
+    /// The router's own account at servers; without it `rw` carries connections to the primary, as `tunnel` does.
     #[serde(default)]
     pub service: Option<ServiceAccount>,
     /// JSON file `{"user": "password"}` for users of the plugin `ed25519`, closed to others on the machine. Looked at again
@@ -88,9 +88,10 @@ const fn one() -> usize {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// For reading and writing: always the primary.
+    /// For reading and writing: statement by statement, reads to replicas and everything else to the primary.
     pub rw: SocketAddr,
-    /// For reading only: the replicas, or the primary if none is fit.
+    /// For reading only, connection by connection: a replica, or the primary if none lets the client in and
+    /// `reads.primary` allows it. It is not asked what is sent: the servers refuse writes, and the primary does not.
     pub ro: SocketAddr,
     /// For reading and writing at connection level: every byte goes to the primary untouched, and the connection ends with
     /// its epoch. None unless set.

@@ -29,6 +29,7 @@ use crate::core::room::Room;
 use crate::core::route::{Route, Routes};
 use crate::core::sealed;
 use crate::core::state_file::StateFile;
+use crate::mysql::auth::proxy_protocol::Proxies;
 use crate::mysql::door::Visitor;
 use crate::mysql::fleet::monitor::Monitor;
 use crate::mysql::fleet::positions::Fleet;
@@ -257,6 +258,10 @@ impl Parts {
                 stopping: self.stopping.clone(),
                 stopped: self.stopped.clone(),
                 config: self.config.clone(),
+                proxies: match port {
+                    Port::Rw | Port::Ro => Proxies::of(&self.config.load()),
+                    Port::Tunnel => Proxies::default(),
+                },
             });
             let serve = move |client, slot| tunnel.clone().serve(client, slot);
             self.tasks.spawn(listener.run(clients, accepting, serve));

@@ -8,6 +8,7 @@
 //! Nothing is repeated once relaying has begun: before it, no byte of the client was read.
 
 use std::future::pending;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Live;
+use crate::config::{Live, ReadPrimary};
 use crate::core::balance::{Balance, Share};
 use crate::core::connections::{Connections, Seat};
 use crate::core::hold::{Hold, Ticket};
 use crate::core::listener::{Port, Slot};
 use crate::core::metrics::{Metrics, Refused};
 use crate::core::route::{Access, Route, seconds};
+use crate::mysql::auth::proxy_protocol::{Proxies, announcement};
 use crate::mysql::door::{DoorStream, Visitor};
 use crate::mysql::refusal::{Code, packet};
 use crate::mysql::relay::{Closed, relay};
@@ -55,6 +57,8 @@ pub(crate) struct Tunnel {
     /// No connections at all.
     pub(crate) stopped: CancellationToken,
     pub(crate) config: Live,
+    /// Who puts a PROXY header before everything else; nobody on `tunnel`.
+    pub(crate) proxies: Proxies,
 }
 
 /// A passed door, with everything that counts it.
@@ -82,6 +86,17 @@ impl Tunnel {
         if client.set_nodelay(true).is_err() {
             return;
         }
+        let unknown = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let address = client.peer_addr().unwrap_or(unknown);
+        let local = client.local_addr().unwrap_or(unknown);
+        let patience = self.config.load().limits.handshake();
+        let origin = match &slot {
+            None => Some(address),
+            Some(_) => self.proxies.origin(&mut client, address, patience).await,
+        };
+        let Some(origin) = origin else {
+            return;
+        };
         let passage = match &slot {
             None => Err(self.full()),
             Some(_) => tokio::select! {
@@ -90,7 +105,10 @@ impl Tunnel {
             },
         };
         match passage {
-            Ok(passage) => self.carry(&mut client, passage).await,
+            Ok(passage) => {
+                self.carry(&mut client, passage, &self.announcement(origin, local))
+                    .await
+            }
             Err(refusal) => {
                 self.metrics.refused(refusal.limit);
                 let text = format!("quorate router {}: {}", self.visitor.router, refusal.text);
@@ -165,7 +183,11 @@ impl Tunnel {
         trouble: &mut Option<String>,
     ) -> Option<Passage> {
         let epoch = route.epoch();
+        let spared = route.writable().filter(|_| self.spares_primary(route));
         for target in self.balance.targets(route, self.access, self.clock.now()) {
+            if spared.is_some_and(|primary| primary.node == target.node) {
+                continue;
+            }
             let _dial = self.dials.acquire().await.ok()?;
             let seat = self.connections.enter(epoch)?;
             let share = self.balance.take(&target.node);
@@ -191,17 +213,24 @@ impl Tunnel {
 
     /// Relays until something ends it. The server's side is dropped at once, then the seat, so that an ended epoch is
     /// drained without waiting for the client.
-    async fn carry(&self, client: &mut TcpStream, passage: Passage) {
+    async fn carry(&self, client: &mut TcpStream, passage: Passage, announcement: &[u8]) {
         let Passage {
             mut server,
             _share,
             seat,
         } = passage;
+        let carrying = async {
+            if !announcement.is_empty() {
+                server.write_all(announcement).await?;
+                server.flush().await?;
+            }
+            relay(client, &mut server, &self.metrics.bytes_up, &self.metrics.bytes_down).await
+        };
         let closed = tokio::select! {
             biased;
             () = seat.ended() => None,
             () = self.stopped.cancelled() => None,
-            closed = relay(client, &mut server, &self.metrics.bytes_up, &self.metrics.bytes_down) => closed.ok(),
+            closed = carrying => closed.ok(),
         };
         if closed == Some(Closed::Client) {
             // Tells the door that this is no broken connection; it may be gone, and that is no loss.
@@ -215,9 +244,27 @@ impl Tunnel {
         drop(seat);
     }
 
+    /// What a server is told of its client. `tunnel` adds nothing to what the client sends.
+    fn announcement(&self, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+        match self.port {
+            Port::Rw | Port::Ro => announcement(self.config.load().server.proxy_protocol, from, to),
+            Port::Tunnel => Vec::new(),
+        }
+    }
+
+    /// Whether the setting keeps readers from the primary.
+    fn spares_primary(&self, route: &Route) -> bool {
+        let never = self.config.load().reads.primary == ReadPrimary::Never;
+        self.access == Access::Read && never && !route.readable().is_empty()
+    }
+
     fn expired(&self, ticket: &Ticket, trouble: Option<String>) -> Refusal {
         let route = self.routes.borrow();
         let why = match (route.writable(), trouble) {
+            (_, trouble) if self.spares_primary(&route) => format!(
+                "no replica lets anybody in ({}), and `reads.primary` is `never`",
+                trouble.unwrap_or_else(|| "none was reached".to_owned())
+            ),
             (Some(primary), Some(trouble)) => {
                 format!("{} leads epoch {}, but {trouble}", primary.node, route.epoch())
             }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use quorate_router::{ProxyProtocol, ReadPrimary};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::door::{Admits, Door};
 use crate::supervisor::Supervisor;
-use crate::world::{World, connect, endpoint, greeting, table};
+use crate::world::{Running, World, connect, endpoint, greeting, refusal, soon, table};
 
 #[tokio::test]
 async fn readers_spread_over_the_replicas() {
@@ -53,4 +55,57 @@ async fn replicas_can_be_read_while_no_primary_is_open() {
     let router = world.router(&[&supervisor]).await;
     supervisor.push(table(3, 5, None, &[&m2]));
     assert_eq!(greeting(&mut connect(router.ro).await).await, "m2");
+}
+
+#[tokio::test]
+async fn readers_are_kept_from_the_primary_if_the_setting_says_so() {
+    let world = World::new();
+    let supervisor = Supervisor::start(&world, "s1").await;
+    let m1 = Door::echo(&world, "m1", Admits::Everyone(1)).await;
+    let m2 = Door::echo(&world, "m2", Admits::Nobody).await;
+    let mut config = world.config(&[&supervisor]);
+    config.reads.primary = ReadPrimary::Never;
+    config.limits.hold_wait_ms = 300;
+    let router = Running::start(config).await;
+    supervisor.push(table(1, 5, Some(&m1), &[&m2]));
+    let (code, text) = refusal(&mut connect(router.ro).await).await;
+    assert_eq!(code, 1053, "{text}");
+    assert!(text.contains("`reads.primary` is `never`"), "{text}");
+    assert_eq!(m1.knocks(), 0);
+    // Alone, the primary is all that there is to read.
+    supervisor.push(table(1, 6, Some(&m1), &[]));
+    assert_eq!(greeting(&mut connect(router.ro).await).await, "m1");
+}
+
+#[tokio::test]
+async fn a_header_says_who_a_reader_is_and_the_server_hears_it() {
+    let world = World::new();
+    let supervisor = Supervisor::start(&world, "s1").await;
+    let m2 = Door::echo(&world, "m2", Admits::Readers(1)).await;
+    let mut config = world.config(&[&supervisor]);
+    config.listen.proxy_from = vec!["127.0.0.0/8".to_owned()];
+    config.server.proxy_protocol = ProxyProtocol::V1;
+    let router = Running::start(config).await;
+    supervisor.push(table(1, 5, None, &[&m2]));
+    let mut client = connect(router.ro).await;
+    client
+        .write_all(b"PROXY TCP4 10.1.2.3 127.0.0.1 4711 3307\r\nhello")
+        .await
+        .unwrap();
+    let port = router.ro.port();
+    let expected = format!("m2PROXY TCP4 10.1.2.3 127.0.0.1 4711 {port}\r\nhello");
+    let mut heard = vec![0; expected.len()];
+    soon("what the server heard", client.read_exact(&mut heard))
+        .await
+        .unwrap();
+    assert_eq!(String::from_utf8(heard).unwrap(), expected);
+    // Without one, nobody from there is served.
+    let mut silent = connect(router.ro).await;
+    silent
+        .write_all(b"no header at all, but long enough\r\n")
+        .await
+        .unwrap();
+    let mut nothing = Vec::new();
+    let _reset_or_closed = silent.read_to_end(&mut nothing).await;
+    assert!(nothing.is_empty(), "{nothing:?}");
 }

@@ -3,12 +3,14 @@
 //! Read only from configured networks, where it must then come first; written towards servers on demand.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::time::timeout;
 
 use super::fields::Fields;
-use crate::config::ProxyProtocol;
+use crate::config::{Config, Network, ProxyProtocol};
 
 /// What every header of version 2 begins with.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
@@ -16,6 +18,39 @@ const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 const LINE_MAX: usize = 107;
 /// Longest body of version 2: addresses and a few attributes.
 const BODY_MAX: usize = 1024;
+
+/// Who puts a header before everything else.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Proxies(Vec<Network>);
+
+impl Proxies {
+    /// `listen.proxy_from`, which was checked.
+    pub(crate) fn of(config: &Config) -> Self {
+        let networks = config.listen.proxy_from.iter();
+        Self(networks.filter_map(|text| Network::parse(text)).collect())
+    }
+
+    /// Where a client comes from that has connected from `address`: what its header says, if it has to send one. None of
+    /// one that sends no proper header in time; it is not to be served.
+    pub(crate) async fn origin<S: AsyncRead + Unpin>(
+        &self,
+        stream: &mut S,
+        address: SocketAddr,
+        patience: Duration,
+    ) -> Option<SocketAddr> {
+        if !self.0.iter().any(|network| network.contains(address.ip())) {
+            return Some(address);
+        }
+        match timeout(patience, read(stream)).await {
+            Ok(Ok(told)) => Some(told.unwrap_or(address)),
+            Ok(Err(error)) => {
+                tracing::debug!(%address, %error, "no PROXY header");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
 
 /// A header that cannot be used.
 #[derive(Debug, Error)]

@@ -18,7 +18,7 @@ use super::backend::Backend;
 use super::client::Client;
 use super::session::{End, Session, State, Watch};
 use crate::Config;
-use crate::config::{Network, ProxyProtocol};
+use crate::config::ProxyProtocol;
 use crate::core::connections::Connections;
 use crate::core::hold::Hold;
 use crate::core::listener::Slot;
@@ -27,7 +27,7 @@ use crate::core::route::Route;
 use crate::mysql::auth::front::Front;
 use crate::mysql::auth::greet::{Greeted, Peer, greet};
 use crate::mysql::auth::pattern::Origin;
-use crate::mysql::auth::proxy_protocol;
+use crate::mysql::auth::proxy_protocol::Proxies;
 use crate::mysql::door::Visitor;
 use crate::mysql::fleet::key::PoolKey;
 use crate::mysql::fleet::pool::Pool;
@@ -66,7 +66,7 @@ pub(crate) struct Split {
     pub(crate) replicas: Mutex<Vec<NodeId>>,
     pub(crate) front: Arc<Front>,
     /// Who puts a PROXY header before everything else.
-    pub(crate) proxies: Vec<Network>,
+    pub(crate) proxies: Proxies,
     /// As of now; some of it may change while sessions live.
     pub(crate) config: Arc<ArcSwap<Config>>,
     /// Whose turn it is among equal replicas.
@@ -84,20 +84,15 @@ impl Split {
             return;
         }
         let unknown = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let mut address = client.peer_addr().unwrap_or(unknown);
+        let address = client.peer_addr().unwrap_or(unknown);
         let local = client.local_addr().unwrap_or(unknown);
         if slot.is_none() {
             return self.full(client).await;
         }
-        if self.proxies.iter().any(|network| network.contains(address.ip())) {
-            let patience = self.live().limits.handshake();
-            match tokio::time::timeout(patience, proxy_protocol::read(&mut client)).await {
-                Ok(Ok(Some(told))) => address = told,
-                Ok(Ok(None)) => {}
-                Ok(Err(error)) => return tracing::debug!(%address, %error, "no PROXY header"),
-                Err(_) => return,
-            }
-        }
+        let patience = self.live().limits.handshake();
+        let Some(address) = self.proxies.origin(&mut client, address, patience).await else {
+            return;
+        };
         let card = self.registry.enroll("rw", address, self.clock.now());
         let peer = Peer {
             origin: match self.live().server.proxy_protocol {

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::primary::OpenPrimary;
 use super::serve::Split;
-use crate::config::{Config, Live, Network, ServiceAccount};
+use crate::config::{Config, Live, ServiceAccount};
 use crate::core::connections::Connections;
 use crate::core::hold::Hold;
 use crate::core::metrics::Metrics;
@@ -20,6 +20,7 @@ use crate::mysql::auth::accounts::{Accounts, Source, accounts};
 use crate::mysql::auth::client_tls::ClientTls;
 use crate::mysql::auth::credentials::Credentials;
 use crate::mysql::auth::front::Front;
+use crate::mysql::auth::proxy_protocol::Proxies;
 use crate::mysql::auth::service::ServiceLogin;
 use crate::mysql::door::Visitor;
 use crate::mysql::fleet::pool::Pool;
@@ -128,12 +129,7 @@ pub(crate) fn start(config: &Config, service: &ServiceAccount, files: ClientFile
         slow: SlowStatements::default(),
         replicas: Mutex::default(),
         front: Arc::new(front(config, accounts, files, around)),
-        proxies: config
-            .listen
-            .proxy_from
-            .iter()
-            .filter_map(|text| Network::parse(text))
-            .collect(),
+        proxies: Proxies::of(config),
         config: around.config.clone(),
         turn: AtomicUsize::new(0),
         stopping: around.stopping.clone(),
