@@ -13,6 +13,7 @@ pub(super) const CASES: &[Case] = &[
         "s55_a_read_only_transaction_stays_on_one_server_and_refuses_writes",
         s55_read_only,
     ),
+    ("s55_a_read_only_transaction_that_lost_its_server_is_told_so", s55_lost),
     ("s56_selects_that_write_or_lock_go_to_the_primary", s56_writing_selects),
 ];
 
@@ -54,6 +55,27 @@ fn s53_hidden(world: &World) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+fn s55_lost(world: &World) -> Result<()> {
+    let mut session = world.session()?;
+    session.run("START TRANSACTION READ ONLY")?;
+    let here = session.rows("SELECT CONNECTION_ID() + 0, @@server_id")?;
+    let [Some(thread), Some(server)] = &here[0][..] else {
+        anyhow::bail!("no thread: {here:?}");
+    };
+    for node in world.replicas()? {
+        if world.on_server(&node, "SELECT @@server_id")?.trim() == server {
+            world.on_server(&node, &format!("KILL CONNECTION {thread}"))?;
+        }
+    }
+    let error = session.refused("SELECT 1 FROM DUAL WHERE @@server_id > 0")?;
+    ensure!(error.code == 1213, "{error}");
+    ensure!(
+        session.value("SELECT 1")? == "1",
+        "the session ended with its transaction"
+    );
     Ok(())
 }
 

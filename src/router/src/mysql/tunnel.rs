@@ -106,8 +106,8 @@ impl Tunnel {
         };
         match passage {
             Ok(passage) => {
-                self.carry(&mut client, passage, &self.announcement(origin, local))
-                    .await
+                let announcement = self.announcement(origin, local);
+                self.carry(&mut client, passage, &announcement).await;
             }
             Err(refusal) => {
                 self.metrics.refused(refusal.limit);

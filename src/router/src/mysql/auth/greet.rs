@@ -9,6 +9,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::accounts::Unread;
 use super::change::Change;
@@ -26,6 +27,9 @@ use super::stream::ClientStream;
 
 /// SERVER_STATUS_AUTOCOMMIT.
 const AUTOCOMMIT: u16 = 2;
+
+/// Number of the packet that a client awaits once it has answered the greeting.
+const BEHIND_ANSWER: u8 = 2;
 
 /// Who connects.
 #[derive(Debug, Clone)]
@@ -62,6 +66,9 @@ pub(crate) enum GreetError {
     /// It was sent away.
     #[error("the client was refused: {0}")]
     Refused(ServerError),
+    /// The router stops.
+    #[error("the router stops")]
+    Stopping,
     /// The servers' accounts are not known.
     #[error(transparent)]
     Unread(#[from] Unread),
@@ -90,18 +97,24 @@ impl Patience {
     }
 }
 
-/// Greets a client and finds out who it is.
+/// Greets a client and finds out who it is. One that has not answered when `stopping` comes is sent away.
 pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     front: &Front,
     peer: &Peer,
+    stopping: &CancellationToken,
 ) -> Result<Greeted<S>, GreetError> {
     let mut patience = Patience::new(front.handshake());
-    let version = match front.accounts.any(front.patience()).await {
-        Ok(snapshot) => snapshot.version.clone(),
-        Err(unread) => {
+    let known = stopping.run_until_cancelled(front.accounts.any(front.patience()));
+    let version = match known.await {
+        Some(Ok(snapshot)) => snapshot.version.clone(),
+        Some(Err(unread)) => {
             farewell(&mut stream, 0, &unavailable(&unread), &mut patience).await;
             return Err(unread.into());
+        }
+        None => {
+            farewell(&mut stream, 0, &stops(), &mut patience).await;
+            return Err(GreetError::Stopping);
         }
     };
     let hello = Hello {
@@ -115,7 +128,14 @@ pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let mut packets = Packets::new(&mut stream, 0);
     patience.spend(packets.write(&hello.packet())).await?;
-    let mut packet = patience.spend(packets.read(PHASE_MAX)).await?;
+    let Some(answer) = stopping
+        .run_until_cancelled(patience.spend(packets.read(PHASE_MAX)))
+        .await
+    else {
+        farewell(&mut stream, BEHIND_ANSWER, &stops(), &mut patience).await;
+        return Err(GreetError::Stopping);
+    };
+    let mut packet = answer?;
     let mut next = packets.next();
     let mut stream = match &front.tls {
         Some(tls) if response::asks_for_tls(&packet) => {
@@ -143,7 +163,7 @@ pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
                 GreetError::Unread(unread) => {
                     farewell(&mut stream, sequence, &unavailable(unread), &mut patience).await;
                 }
-                GreetError::Gone(_) | GreetError::TooSlow(_) | GreetError::Tls(_) => {}
+                GreetError::Gone(_) | GreetError::TooSlow(_) | GreetError::Tls(_) | GreetError::Stopping => {}
             }
             Err(error)
         }
@@ -228,7 +248,9 @@ pub(crate) async fn change<S: AsyncRead + AsyncWrite + Unpin>(
             let refusal = match &error {
                 GreetError::Refused(refusal) => refusal.clone(),
                 GreetError::Unread(unread) => unavailable(unread),
-                GreetError::Gone(_) | GreetError::TooSlow(_) | GreetError::Tls(_) => return Err(error),
+                GreetError::Gone(_) | GreetError::TooSlow(_) | GreetError::Tls(_) | GreetError::Stopping => {
+                    return Err(error);
+                }
             };
             patience.spend(packets.write(&refusal.packet())).await?;
             return Err(error);
@@ -292,6 +314,15 @@ fn too_old() -> ServerError {
 fn insecure() -> ServerError {
     let text = "Connections using insecure transport are prohibited by the router (`client_tls.required`); use TLS";
     ServerError::new(3159, *b"08004", text)
+}
+
+/// ER_SERVER_SHUTDOWN, as everybody is told who comes when the router stops.
+fn stops() -> ServerError {
+    ServerError::new(
+        1053,
+        *b"08S01",
+        "quorate router: this router is being stopped; connect again",
+    )
 }
 
 /// ER_SERVER_SHUTDOWN, which drivers and pools retry.

@@ -89,7 +89,7 @@ impl Session {
     }
 
     /// Whether the client waits for the verdict on its login, which is the servers' to give.
-    const fn is_logging_in(&self) -> bool {
+    pub(super) const fn is_logging_in(&self) -> bool {
         self.sequence != 1
     }
 

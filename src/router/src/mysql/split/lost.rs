@@ -12,6 +12,7 @@ use super::compose::{STATE_REFUSED, Unprepared, bring_up, put};
 use super::exchange::{finish_checked, settle};
 use super::job::{Job, Wire};
 use super::learn::mark;
+use super::run::READING_LOST;
 use super::session::{Broken, End, Owed, Session};
 use crate::mysql::fleet::registry::Kill;
 use crate::mysql::recover::failure::Failure;
@@ -390,7 +391,7 @@ fn replica_lost(job: &Job, answered: Answered, reading: bool) -> Action {
     match answered {
         Answered::TornPacket => Action::Close(Failure::Interrupted { why }),
         _ if reading => Action::Fail(Failure::Retry {
-            why: "the replica of this read-only transaction was lost".to_owned(),
+            why: READING_LOST.to_owned(),
         }),
         Answered::Nothing if job.whole => Action::Repeat,
         Answered::Nothing | Answered::Packets => Action::Fail(Failure::Interrupted { why }),

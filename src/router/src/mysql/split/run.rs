@@ -11,8 +11,9 @@ use super::compose::Composed;
 use super::exchange::Answer;
 use super::job::{Job, KEPT_BYTES_MAX};
 use super::lost::Retry;
-use super::session::{Broken, End, Session};
+use super::session::{Broken, End, Owed, Session};
 use crate::mysql::fleet::registry::Kill;
+use crate::mysql::recover::failure::Failure;
 use crate::mysql::session::route::{Decision, Side, decide};
 use crate::mysql::wire::command::{Command, Head, ReplyShape, Upstream};
 use crate::mysql::wire::packet::HEADER_BYTES;
@@ -22,6 +23,9 @@ use crate::mysql::wire::reply::Outcome;
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Servers that a command may be lost on before the client is told: each loss takes a failover or a broken network.
 pub(super) const LOSSES_MAX: u32 = 5;
+
+/// What becomes of a transaction on a replica.
+pub(super) const READING_LOST: &str = "the replica of this read-only transaction was lost";
 
 /// What woke a session between two commands.
 enum Woken {
@@ -81,7 +85,7 @@ impl Session {
                     self.drop_backend(Side::Primary);
                     self.lost_between();
                 }
-                Woken::Gone(Side::Replica) => self.drop_backend(Side::Replica),
+                Woken::Gone(Side::Replica) => self.replica_lost_between(),
                 Woken::Idle => {
                     // One timer serves all waits: it may have been set for an earlier one.
                     let due = since + self.idle();
@@ -97,6 +101,17 @@ impl Session {
                 Woken::Stopping | Woken::Stopped => return Err(End::Stopped),
             }
         }
+    }
+
+    /// The replica was lost between two commands: nobody misses it, but a transaction that was open there.
+    fn replica_lost_between(&mut self) {
+        if self.standing().reading {
+            let failure = Failure::Retry {
+                why: READING_LOST.to_owned(),
+            };
+            self.state.owed = Some(Owed { failure, last: false });
+        }
+        self.drop_backend(Side::Replica);
     }
 
     async fn woken(&mut self) -> Woken {

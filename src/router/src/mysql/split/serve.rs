@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::Backend;
 use super::client::Client;
+use super::codes::SERVER_SHUTDOWN;
 use super::session::{End, Session, State, Watch};
 use crate::Config;
 use crate::config::ProxyProtocol;
@@ -102,8 +103,8 @@ impl Split {
             connection: card.id,
         };
         let greeted = tokio::select! {
-            greeted = greet(client, &self.front, &peer) => greeted,
-            () = self.stopping.cancelled() => return,
+            greeted = greet(client, &self.front, &peer, &self.stopping) => greeted,
+            () = self.stopped.cancelled() => return,
         };
         match greeted {
             Ok(greeted) => Box::pin(self.hold_session(greeted, card, peer, (address, local))).await,
@@ -229,6 +230,12 @@ impl Session {
     /// Ends the session: the servers' connections go back or are closed, and the client gets what was written to it.
     async fn farewell(mut self, end: &End) {
         tracing::debug!(session = self.card.id, %end, "a session ends");
+        if matches!(end, End::Stopped) && self.is_logging_in() {
+            // Nothing is known but that it waits; the connection is closed all the same.
+            let text = "quorate router: this router is being stopped; connect again";
+            let telling = self.send_error(SERVER_SHUTDOWN.0, SERVER_SHUTDOWN.1, text);
+            let _ = tokio::time::timeout(super::run::FAREWELL, telling).await;
+        }
         if matches!(end, End::Client(None) | End::Stopped) {
             for side in [
                 crate::mysql::session::route::Side::Primary,

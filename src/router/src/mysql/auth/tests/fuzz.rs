@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Live, least};
 use crate::mysql::auth::account::Account;
@@ -53,13 +54,13 @@ async fn meet(bytes: &[u8]) -> Result<(), GreetError> {
     let (mut client, near) = tokio::io::duplex(1 << 17);
     client.write_all(bytes).await.unwrap();
     client.shutdown().await.unwrap();
-    greet(near, &front, &peer()).await.map(drop)
+    greet(near, &front, &peer(), &CancellationToken::new()).await.map(drop)
 }
 
 #[tokio::test]
 async fn a_client_that_takes_its_time_is_given_up() {
     let (front, _keeper) = front(Duration::from_millis(200));
-    let peer = peer();
+    let (peer, stopping) = (peer(), CancellationToken::new());
     let (mut client, near) = tokio::io::duplex(4096);
     let drip = async {
         // A byte now and then keeps many servers waiting for ever.
@@ -69,9 +70,25 @@ async fn a_client_that_takes_its_time_is_given_up() {
         }
     };
     tokio::select! {
-        met = greet(near, &front, &peer) => assert!(matches!(met, Err(GreetError::TooSlow(_))), "{met:?}"),
+        met = greet(near, &front, &peer, &stopping) => assert!(matches!(met, Err(GreetError::TooSlow(_))), "{met:?}"),
         () = drip => panic!("the router went first"),
     }
+}
+
+#[tokio::test]
+async fn a_client_is_told_when_the_router_stops_before_it_has_answered() {
+    let (front, _keeper) = front(Duration::from_secs(10));
+    let (peer, stopping) = (peer(), CancellationToken::new());
+    let (mut client, near) = tokio::io::duplex(4096);
+    let listen = async {
+        Packets::new(&mut client, 0).read(1000).await.unwrap();
+        stopping.cancel();
+        let told = Packets::new(&mut client, 2).read(1000).await.unwrap();
+        assert_eq!(told.get(1..3), Some(&1053_u16.to_le_bytes()[..]));
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    };
+    let (met, ()) = tokio::join!(greet(near, &front, &peer, &stopping), listen);
+    assert!(matches!(met, Err(GreetError::Stopping)), "{met:?}");
 }
 
 #[tokio::test]
@@ -83,7 +100,7 @@ async fn an_endless_packet_is_not_waited_for() {
 #[tokio::test]
 async fn old_and_broken_handshakes_are_answered() {
     let (front, _keeper) = front(Duration::from_secs(10));
-    let peer = peer();
+    let (peer, stopping) = (peer(), CancellationToken::new());
     for (capabilities, code) in [(0_u32, 1043_u16), (0x200, 1251)] {
         let (mut client, near) = tokio::io::duplex(4096);
         let mut packet = capabilities.to_le_bytes().to_vec();
@@ -95,7 +112,7 @@ async fn old_and_broken_handshakes_are_answered() {
             assert_eq!(answer.get(1..3), Some(&code.to_le_bytes()[..]));
             assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
         };
-        let (met, ()) = tokio::join!(greet(near, &front, &peer), speak);
+        let (met, ()) = tokio::join!(greet(near, &front, &peer, &stopping), speak);
         assert!(matches!(met, Err(GreetError::Refused(_))), "{met:?}");
     }
 }

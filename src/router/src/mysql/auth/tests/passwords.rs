@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
 
 use super::LET_IN;
 use super::door::Door;
@@ -91,7 +92,9 @@ async fn users_change_within_a_connection_on_both_sides() {
     let (mut client, near) = tokio::io::duplex(4096);
     let as_ann = user("ann", "ann-secret");
     let (accepted, greeted) = tokio::join!(login(&mut client, &as_ann, DEPRECATE_EOF), async {
-        let mut greeted = greet(near, &router.front, &peer).await.unwrap();
+        let mut greeted = greet(near, &router.front, &peer, &CancellationToken::new())
+            .await
+            .unwrap();
         let mut backend = UnixStream::connect(server.socket()).await.unwrap();
         let accepted = login(&mut backend, &greeted.login, DEPRECATE_EOF).await.unwrap();
         let mut packets = Packets::new(&mut greeted.stream, greeted.sequence);

@@ -173,6 +173,7 @@ async fn receive(client: TcpStream, front: &Front, proxy: ProxyProtocol) -> Resu
             origin,
             connection: 4711,
         },
+        &CancellationToken::new(),
     )
     .await
 }
