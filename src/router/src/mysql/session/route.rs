@@ -22,6 +22,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) reading: bool,
     /// Without it every statement is in a transaction.
     pub(crate) autocommit: bool,
+    /// `SET TRANSACTION` was said on the primary, and the transaction that it is for has not come.
+    pub(crate) announced: bool,
     pub(crate) pins: &'a Pins,
     /// Where the last statement ran.
     pub(crate) last: Side,
@@ -59,11 +61,18 @@ pub(crate) fn decide(needs: &Needs, standing: &Standing<'_>) -> Decision {
     if !standing.autocommit {
         return primary("autocommit is off");
     }
+    if standing.announced {
+        return primary("SET TRANSACTION waits there for its transaction");
+    }
     if let Some(place) = needs.wish.place {
         return wished(place, needs, standing);
     }
     match needs.place {
-        Place::Primary if needs.effect == Effect::Begin && needs.read_only => replica("a read-only transaction"),
+        Place::Primary if needs.effect == Effect::Begin && needs.read_only => match standing.pins.first() {
+            // What is pinned may be asked for, or given back, by any statement of the transaction.
+            Some(pin) => primary(pin.name()),
+            None => replica("a read-only transaction"),
+        },
         Place::Primary => primary(needs.why),
         Place::WhereLast => Decision {
             side: standing.last,
@@ -90,8 +99,10 @@ fn wished(place: WishPlace, needs: &Needs, standing: &Standing<'_>) -> Decision 
     let reads = needs.effect == Effect::Read || needs.effect == Effect::Begin && needs.read_only;
     let writes = !reads || needs.facts.has(Facts::MAY_WRITE);
     let to = |side, node, why| Decision { side, node, why };
+    let begins = needs.effect == Effect::Begin;
     match place {
         WishPlace::Primary => to(Side::Primary, None, "a hint says so"),
+        _ if begins && !standing.pins.none() => to(Side::Primary, None, "a pin holds all of a transaction"),
         _ if writes => to(Side::Primary, None, "a hint cannot send a write to a replica"),
         WishPlace::Replica => to(Side::Replica, None, "a hint says so"),
         WishPlace::Last => to(standing.last, None, "a hint says so"),

@@ -11,6 +11,7 @@ fn rested(pins: &Pins) -> Standing<'_> {
         writing: false,
         reading: false,
         autocommit: true,
+        announced: false,
         pins,
         last: Side::Primary,
     }
@@ -91,6 +92,35 @@ fn a_read_only_transaction_stays_on_one_replica_with_all_that_is_in_it() {
         "/* quorate route to primary */ SELECT 1",
     ] {
         assert_eq!(side(text, &inside), Side::Replica, "{text}");
+    }
+}
+
+#[test]
+fn what_set_transaction_announced_happens_where_it_was_said() {
+    let pins = Pins::default();
+    let announced = Standing {
+        announced: true,
+        ..rested(&pins)
+    };
+    for text in [
+        "SELECT 1",
+        "START TRANSACTION READ ONLY",
+        "/* quorate route to replica */ SELECT 1",
+    ] {
+        assert_eq!(side(text, &announced), Side::Primary, "{text}");
+    }
+}
+
+#[test]
+fn a_pin_holds_all_of_a_read_only_transaction() {
+    let mut pins = Pins::default();
+    pins.set(Pin::UserVariable, "");
+    for begin in [
+        "START TRANSACTION READ ONLY",
+        "/* quorate route to replica */ START TRANSACTION READ ONLY",
+        "/* quorate route to node db2 */ START TRANSACTION READ ONLY",
+    ] {
+        assert_eq!(side(begin, &rested(&pins)), Side::Primary, "{begin}");
     }
 }
 

@@ -85,9 +85,11 @@ impl Session {
         } else {
             backend.outbound.extend_from_slice(packet);
         }
+        // What it has just been sent ahead may set them.
+        let status = backend.status.lasting().with_settings_of(state.status);
         let reply = match (job.command, job.wire) {
-            (Command::StmtPrepare, _) => Reply::prepare(state.reserved, *wire_dialect, backend.status.lasting()),
-            _ => Reply::new(job.shape(), *wire_dialect, backend.status.lasting()),
+            (Command::StmtPrepare, _) => Reply::prepare(state.reserved, *wire_dialect, status),
+            _ => Reply::new(job.shape(), *wire_dialect, status),
         };
         let reply = if job.needs.hold.asks_for_value() {
             reply.noticing(job.command != Command::Query)

@@ -36,6 +36,9 @@ const NOT_REPLAYED: [&[u8]; 6] = [
     b"pseudo_thread_id",
 ];
 
+/// The word after `SET` that makes it hold for one statement.
+const STATEMENT: &[u8] = b"STATEMENT";
+
 impl Session {
     /// Takes a whole reply up.
     pub(super) fn learn(
@@ -52,10 +55,12 @@ impl Session {
         ) {
             self.state.last = side;
         }
-        if let Some(status) = outcome.status
-            && side == Side::Primary
-        {
-            self.state.status = status;
+        if let Some(status) = outcome.status {
+            self.state.status = match side {
+                Side::Primary => status,
+                // In a read-only transaction, too, autocommit may be switched.
+                Side::Replica => self.state.status.with_settings_of(status),
+            };
         }
         if let Some(gtid) = outcome.gtid {
             self.state.token = self.state.token.max(gtid.sequence);
@@ -76,14 +81,21 @@ impl Session {
             || outcome.end != End::Ok
             || facts.has(Facts::CALCULATES_FOUND_ROWS);
         if !outcome.changes.is_empty() || outcome.state_changed {
-            self.changed(side, outcome);
+            self.changed(job, side, outcome);
         }
         if well && job.needs.effect == Effect::Session {
-            self.has_set(job);
+            self.has_set(job, side);
+        }
+        if side == Side::Primary && well {
+            // Whether a read was a transaction, only the server knows; the next of anything else surely is one.
+            let waits = self.state.announced && matches!(job.needs.effect, Effect::Read | Effect::Session);
+            self.state.announced = job.needs.next_transaction || waits;
         }
         if side == Side::Primary {
             let uncertain = job.needs.hold == Hold::TakeLock(false);
-            if (well || uncertain) && (job.needs.pin.is_some() || outcome.state_changed) {
+            // A statement that fails may have given a variable its value before.
+            let assigned = job.needs.pin == Some(Pin::UserVariable);
+            if assigned || (well || uncertain) && (job.needs.pin.is_some() || outcome.state_changed) {
                 self.pinned(job, outcome);
             }
             if (well || uncertain) && job.needs.hold != Hold::None {
@@ -102,7 +114,8 @@ impl Session {
     }
 
     /// Variables and the database, as the server reports them.
-    fn changed(&mut self, side: Side, outcome: &Outcome) {
+    fn changed(&mut self, job: &Job, side: Side, outcome: &Outcome) {
+        let passing = self.changes_in_passing(job);
         for change in &outcome.changes {
             match change {
                 Change::Schema(name) => {
@@ -113,7 +126,7 @@ impl Session {
                     }
                     self.state.database = Some(name);
                 }
-                Change::Variable { name, value } if !NOT_REPLAYED.contains(&&**name) => {
+                Change::Variable { name, value } if !passing && !NOT_REPLAYED.contains(&&**name) => {
                     let name = String::from_utf8_lossy(name);
                     match &*name {
                         "sql_mode" => self.state.dialect = self.state.dialect.with_sql_mode(value),
@@ -131,6 +144,21 @@ impl Session {
         }
     }
 
+    /// Whether the variables that are reported may hold for the statement only: servers tell what `SET STATEMENT` sets, and not that
+    /// it is over. Among other statements it may hide a change that lasts, so reads stay where all of it was seen.
+    fn changes_in_passing(&mut self, job: &Job) -> bool {
+        let several = job.needs.effect == Effect::Unknown
+            && self.text(job).is_some_and(|text| {
+                text.windows(STATEMENT.len())
+                    .any(|word| word.eq_ignore_ascii_case(STATEMENT))
+            });
+        if several {
+            let shape = self.shape(job);
+            self.pin(Pin::Settings, &shape);
+        }
+        several || job.needs.facts.has(Facts::SET_STATEMENT)
+    }
+
     /// Puts a setting into the journal; the server that reported it has it already.
     fn record(&mut self, side: Side, key: &str, sql: &str) {
         let before = self.state.journal.version();
@@ -146,7 +174,7 @@ impl Session {
 
     /// User variables, the role and the router's own variables, as the statement says them. System variables come from
     /// the server.
-    fn has_set(&mut self, job: &Job) {
+    fn has_set(&mut self, job: &Job, side: Side) {
         let dialect = self.state.dialect;
         let text = self.text(job).map(<[u8]>::to_vec).unwrap_or_default();
         let mut settings = Vec::new();
@@ -171,7 +199,7 @@ impl Session {
             }
         }
         for (key, sql) in settings {
-            self.record(Side::Primary, &key, &sql);
+            self.record(side, &key, &sql);
         }
         if expression && !self.state.pins.has(Pin::UserVariable) {
             let shape = self.shape(job);
@@ -261,7 +289,8 @@ impl Session {
             reply: sum.map(Checksum::digest),
             write: mark(&job.needs, job.wire),
             begins: job.needs.effect == Effect::Begin,
-            committed: outcome.gtid.is_some(),
+            // A definition commits what was before it, and then may fail.
+            committed: outcome.gtid.is_some() || errored && job.needs.effect == Effect::Ddl,
             open,
         });
         if !open {

@@ -24,6 +24,7 @@ mod prepared;
 mod primary;
 mod query;
 mod reader;
+mod reading;
 mod run;
 mod serve;
 mod session;

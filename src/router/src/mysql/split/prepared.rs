@@ -50,6 +50,10 @@ impl Session {
         let needs = Needs::of(&text, &classify(&text, self.state.dialect));
         let own = self.state.statements.reserve();
         self.state.reserved = own;
+        let mut place = needs.place;
+        if place == Place::Anywhere && self.state.temporary.mentioned_in(&text, self.state.dialect) {
+            place = Place::Primary;
+        }
         // Preparing is a read of the catalogue, whatever the statement does.
         let job = Job {
             command: Command::StmtPrepare,
@@ -57,6 +61,7 @@ impl Session {
             whole,
             needs: Needs {
                 effect: Effect::Read,
+                place,
                 pin: None,
                 hold: Hold::None,
                 ..needs

@@ -219,6 +219,9 @@ impl Session {
     /// Carries a job out on whatever server it needs, through the loss of servers. `None` if the client was answered
     /// otherwise.
     pub(super) async fn carry_out(&mut self, job: &Job) -> Result<Option<(Side, Outcome)>, End> {
+        if self.standing().reading && self.does_not_only_read(job).await? {
+            return Ok(None);
+        }
         let mut only_primary = false;
         let mut behind = false;
         for _ in 0..LOSSES_MAX {

@@ -117,6 +117,8 @@ pub(super) struct State {
     /// What was said of the next transaction, or of the last statement, is in one connection only: it is not given back
     /// before the next statement.
     pub(super) afterglow: bool,
+    /// `SET TRANSACTION` waits on the primary for the transaction that it is for.
+    pub(super) announced: bool,
     /// What the next command is answered with, since the primary was lost in between.
     pub(super) owed: Option<Owed>,
 }
@@ -215,6 +217,7 @@ impl State {
             unmarked: false,
             chains: false,
             afterglow: false,
+            announced: false,
             owed: None,
         }
     }
@@ -245,6 +248,7 @@ impl Session {
             writing: in_transaction(self.primary.as_deref()) || self.state.transaction.is_some(),
             reading: in_transaction(self.replica.as_deref()),
             autocommit: self.state.status.any(Status::AUTOCOMMIT),
+            announced: self.state.announced,
             pins: &self.state.pins,
             last: self.state.last,
         }

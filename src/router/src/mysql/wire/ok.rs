@@ -35,6 +35,11 @@ impl Status {
     /// Session tracking follows.
     pub(crate) const STATE_CHANGED: Self = Self(0x4000);
 
+    /// `sql_mode` has ANSI_QUOTES.
+    pub(crate) const ANSI_QUOTES: Self = Self(0x8000);
+    /// What a session sets, and what holds until it sets it anew.
+    const SETTINGS: Self = Self(Self::AUTOCOMMIT.0 | Self::NO_BACKSLASH_ESCAPES.0 | Self::ANSI_QUOTES.0);
+
     /// Whether any of `bits` is set.
     pub(crate) const fn any(self, bits: Self) -> bool {
         self.0 & bits.0 != 0
@@ -42,9 +47,12 @@ impl Status {
 
     /// Only what stays as it is between statements; the rest belongs to the last one.
     pub(crate) const fn lasting(self) -> Self {
-        Self(
-            self.0 & (Self::IN_TRANS.0 | Self::AUTOCOMMIT.0 | Self::IN_TRANS_READONLY.0 | Self::NO_BACKSLASH_ESCAPES.0),
-        )
+        Self(self.0 & (Self::IN_TRANS.0 | Self::IN_TRANS_READONLY.0 | Self::SETTINGS.0))
+    }
+
+    /// With the settings of a session as in `other`.
+    pub(crate) const fn with_settings_of(self, other: Self) -> Self {
+        Self(self.0 & !Self::SETTINGS.0 | other.0 & Self::SETTINGS.0)
     }
 
     /// With `bits`.
