@@ -9,7 +9,11 @@
 //! every table.
 
 mod grammar;
+mod mask;
 mod run;
+mod standing;
+mod step;
 
-pub use grammar::{Grammar, Step};
+pub use grammar::Grammar;
 pub use run::{Differ, Difference, Side, Summary, side};
+pub use step::Step;

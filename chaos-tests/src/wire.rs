@@ -14,7 +14,7 @@ mod packets;
 mod reply;
 mod session;
 
-pub use field::Arg;
+pub use field::{Arg, values};
 pub use packets::PART_MAX;
 pub use reply::{End, Reply, ServerError, Set};
 pub use session::{Login, Prepared, Session, caps, command};

@@ -3,11 +3,11 @@
 //! ```text
 //! cargo run -p quorate-chaos --bin differ -- --statements 100000
 //! ```
-//! It starts a lab of its own, and prints the seed with which a run can be repeated.
+//! It starts a lab of its own unless one is named, and prints the seed with which a run can be repeated.
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use quorate_chaos::differ::{Differ, side};
 use quorate_chaos::lab::Lab;
@@ -25,6 +25,12 @@ struct Arguments {
     /// The `quorate` binary; the one beside this program unless given
     #[arg(long)]
     quorate: Option<PathBuf>,
+    /// A lab that runs, instead of one of its own
+    #[arg(long)]
+    lab: Option<PathBuf>,
+    /// Go around the router on both sides: what differs then is the server's own doing
+    #[arg(long)]
+    control: bool,
 }
 
 #[expect(clippy::print_stdout, reason = "a program for people")]
@@ -36,7 +42,10 @@ fn main() -> Result<()> {
         Some(path) => path,
         None => std::env::current_exe()?.with_file_name("quorate"),
     };
-    let lab = Lab::up(&quorate)?;
+    let lab = match arguments.lab {
+        Some(dir) => Lab::join(&quorate, &dir),
+        None => Lab::up(&quorate)?,
+    };
     let info = lab.info()?;
     let primary = lab.status()?.primary.context("nobody leads")?;
     let account = info.accounts.get("admin").context("no account `admin` in lab.json")?;
@@ -49,15 +58,21 @@ fn main() -> Result<()> {
         collation: None,
     };
     let direct = login(&info.node(&primary)?.direct);
-    let through = login(&info.routers.first().context("no router")?.rw);
+    let through = if arguments.control {
+        direct.clone()
+    } else {
+        login(&info.routers.first().context("no router")?.rw)
+    };
     let sides = [
         side(&direct, &direct, "differ_around")?,
         side(&through, &direct, "differ_thrugh")?,
     ];
     let position = Session::open(&direct)?.value("SELECT @@gtid_binlog_pos")?;
-    lab.wait("the replicas", std::time::Duration::from_secs(60), |status| {
-        status.nodes.iter().all(|node| node.gtid >= position)
-    })?;
+    for node in info.mariadb.iter().filter(|node| node.id != primary) {
+        let waited =
+            Session::open(&login(&node.direct))?.value(&format!("SELECT MASTER_GTID_WAIT('{position}', 60)"))?;
+        ensure!(waited == "0", "{} does not get to {position}", node.id);
+    }
     let summary = Differ::new(sides, seed)?.run(arguments.statements)?;
     println!(
         "equal: {} replies, {} of them errors, {} rows",

@@ -6,33 +6,8 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
+use super::step::Step;
 use crate::wire::Arg;
-
-/// What one session does next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// A text statement.
-    Query(String),
-    /// A statement that is prepared, executed with each set of arguments, and closed or left open.
-    Prepared {
-        /// Its text.
-        sql: String,
-        /// Arguments of each execution.
-        runs: Vec<Vec<Arg>>,
-        /// Whether the types of the arguments come with the first execution only.
-        types_once: bool,
-        /// Whether it is left open.
-        keep: bool,
-    },
-    /// One that was left open is executed again; the number counts from the oldest.
-    Again(usize, Vec<Arg>),
-    /// Reset the session.
-    Reset,
-    /// Choose the database anew.
-    Use,
-    /// Close the connection and log in again.
-    Reconnect,
-}
 
 /// Tables that are there most of the time.
 const TABLES: [&str; 3] = ["t0", "t1", "t2"];
@@ -142,7 +117,7 @@ impl Grammar {
         for sql in [
             "CREATE OR REPLACE SEQUENCE q0",
             "CREATE OR REPLACE FUNCTION f0(x INT) RETURNS INT DETERMINISTIC RETURN x * 2",
-            "CREATE OR REPLACE FUNCTION f1(x INT) RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO t0 (n) VALUES (x); SET @c = x; RETURN x; END",
+            "CREATE OR REPLACE FUNCTION f1(x INT) RETURNS INT DETERMINISTIC MODIFIES SQL DATA BEGIN INSERT INTO t0 (n) VALUES (x); SET @c = x; RETURN x; END",
             "CREATE OR REPLACE PROCEDURE p0(IN x INT, OUT o INT) BEGIN SELECT x; UPDATE t1 SET n = x WHERE id = 1; SELECT 'two', id FROM t1 ORDER BY id LIMIT 2; SET o = x + 1; END",
             "CREATE OR REPLACE PROCEDURE p1() BEGIN CREATE OR REPLACE TEMPORARY TABLE tmp (id INT PRIMARY KEY, n INT, s VARCHAR(9)); INSERT INTO tmp VALUES (1, 1, 'p1'); END",
             "CREATE OR REPLACE VIEW v0 AS SELECT id, n, s FROM t0",

@@ -85,6 +85,17 @@ pub(super) fn text_row(packet: &[u8], columns: usize) -> Result<Vec<Option<Strin
     (0..columns).map(|_| Ok(fields.bytes()?.map(readable))).collect()
 }
 
+/// The values of a text row as they are, NULL as nothing; none if it is no such row.
+#[must_use]
+pub fn values(packet: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut fields = Fields(packet);
+    let mut values = Vec::new();
+    while !fields.0.is_empty() {
+        values.push(fields.bytes().ok()?.unwrap_or_default());
+    }
+    Some(values)
+}
+
 /// The values of a binary row, written as text.
 pub(super) fn binary_row(packet: &[u8], columns: &[Column]) -> Result<Vec<Option<String>>> {
     let mut fields = Fields(packet);

@@ -10,8 +10,8 @@ use crate::world::World;
 pub(crate) const CASES: &[Case] = &[("random_statements_get_the_same_replies", random_statements)];
 
 /// Steps of each seed.
-const STEPS: usize = 250;
-const SEEDS: [u64; 1] = [1];
+const STEPS: usize = 1_000;
+const SEEDS: [u64; 2] = [1, 2];
 
 fn random_statements(world: &World) -> Result<()> {
     for seed in SEEDS {

@@ -14,6 +14,8 @@ pub(super) const CASES: &[Case] = &[
         s55_read_only,
     ),
     ("s55_a_read_only_transaction_that_lost_its_server_is_told_so", s55_lost),
+    ("s55_what_comes_after_a_read_only_transaction", s55_after),
+    ("s55_settings_that_hold_for_one_statement_or_transaction", s55_once),
     ("s56_selects_that_write_or_lock_go_to_the_primary", s56_writing_selects),
 ];
 
@@ -114,8 +116,7 @@ fn s55_read_only(world: &World) -> Result<()> {
             ensure!(next == first, "moved from {first} to {next}");
         }
         let error = session.refused("INSERT INTO s55 VALUES (2)")?;
-        // A replica refuses any write, with an error of its own.
-        ensure!(error.code == 1792 || error.code == 1290, "{error}");
+        ensure!(error.code == 1792, "{error}");
         ensure!(
             session.value(&format!("{HERE} FROM s55"))? == first,
             "moved after the error"
@@ -125,6 +126,83 @@ fn s55_read_only(world: &World) -> Result<()> {
     session.run("INSERT INTO s55 VALUES (2)")?;
     ensure!(session.value("SELECT COUNT(*) FROM s55")? == "2");
     Ok(())
+}
+
+fn s55_after(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s55a (id INT PRIMARY KEY)"])?;
+    let mut session = world.session()?;
+    let begin = "START TRANSACTION READ ONLY";
+    // Another transaction ends it, and may write.
+    session.run(begin)?;
+    session.run("BEGIN")?;
+    session.run("INSERT INTO s55a VALUES (1)")?;
+    session.run("COMMIT")?;
+    ensure!(session.value("SELECT COUNT(*) FROM s55a")? == "1");
+    // What is set in it is set afterwards, wherever the session is then.
+    session.run(begin)?;
+    session.run("SET @kept = 5, time_zone = '+07:00'")?;
+    session.run("COMMIT")?;
+    for hint in ["", "/* quorate route to primary */ "] {
+        ensure!(session.value(&format!("{hint}SELECT CONCAT(@kept, @@time_zone)"))? == "5+07:00");
+    }
+    // What would be left on a replica is refused there.
+    session.run(begin)?;
+    for sql in [
+        "SELECT COUNT(*) INTO @lost FROM s55a",
+        "SELECT @lost := 1",
+        "SET @lost = (SELECT 1)",
+        "CREATE TEMPORARY TABLE t55 (id INT)",
+        "PREPARE lost FROM 'SELECT 1'",
+        "SELECT GET_LOCK('s55', 0)",
+    ] {
+        let error = session.refused(sql)?;
+        ensure!(error.code == 1235, "{sql}: {error}");
+    }
+    ensure!(
+        session.value("SELECT COUNT(*) FROM s55a")? == "1",
+        "the transaction is over"
+    );
+    session.run("COMMIT")?;
+    // With such things all of it is where they are.
+    session.run("SET @held = (SELECT 1)")?;
+    session.run("CREATE TEMPORARY TABLE t55 AS SELECT 7 AS id")?;
+    session.run(begin)?;
+    ensure!(session.value("SELECT @held + id FROM t55")? == "8");
+    session.run("COMMIT")?;
+    // Autocommit that is switched off within stays off.
+    let mut session = world.session()?;
+    session.run(begin)?;
+    session.run("SET autocommit = 0")?;
+    session.run("COMMIT")?;
+    ensure!(session.value("SELECT COUNT(*) FROM s55a")? == "1");
+    session.run("INSERT INTO s55a VALUES (2)")?;
+    ensure!(world.direct()?.value("SELECT COUNT(*) FROM s55a")? == "1");
+    session.run("ROLLBACK").map(drop)
+}
+
+fn s55_once(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s55b (id INT PRIMARY KEY)",
+        "INSERT INTO s55b VALUES (1), (2), (3)",
+    ])?;
+    let ids = "SELECT id FROM s55b";
+    let mut session = world.session()?;
+    // Servers report such a value, and never that it is over.
+    for set in [
+        "SET STATEMENT sql_select_limit = 1 FOR DO 1",
+        "SET STATEMENT sql_select_limit = 1 FOR INSERT INTO s55b VALUES (4)",
+        "DO 1; SET STATEMENT sql_select_limit = 1 FOR DELETE FROM s55b WHERE id = 4",
+    ] {
+        session.run(set)?;
+        for _ in 0..3 {
+            ensure!(session.rows(ids)?.len() >= 3, "{set}: the limit is left");
+        }
+    }
+    // What is said of the next transaction is for the next one, and not for one after some reads on replicas.
+    let mut session = world.session()?;
+    session.run("SET TRANSACTION READ ONLY")?;
+    session.rows(ids)?;
+    session.run("INSERT INTO s55b VALUES (5)").map(drop)
 }
 
 fn s56_writing_selects(world: &World) -> Result<()> {
