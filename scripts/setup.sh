@@ -2,7 +2,7 @@
 # Installs what building and running Quorate needs, and only what is missing.
 #
 #   scripts/setup.sh          for `make demo`: compiler, MariaDB
-#   scripts/setup.sh --dev    for `make test` as well: rustfmt and clippy
+#   scripts/setup.sh --dev    for `make test` as well: rustfmt, clippy, and the languages of the clients that the router is tested with
 #   scripts/setup.sh --bench  for `make bench-router` as well: sysbench and HAProxy
 #
 # Safe to run again: with everything in place it changes nothing and needs no privilege.
@@ -43,10 +43,17 @@ rust_tools() {
 }
 
 # Names of the Debian packages that are missing.
-missing_packages() { # missing_packages [--bench]
+missing_packages() { # missing_packages [--dev|--bench]
   have cc || printf 'gcc libc6-dev\n'
   { have mariadbd && have mariadb && have mariadb-install-db; } || printf 'mariadb-server\n'
   { have mariadb-backup || have mariabackup; } || printf 'mariadb-backup\n'
+  if [ "${1:-}" = --dev ]; then
+    # Of these any version of the last years will do; the clients themselves are pinned beside the tests.
+    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || printf 'python3-venv\n'
+    have node || printf 'nodejs\n'
+    have npm || printf 'npm\n'
+    have go || [ -x /usr/local/go/bin/go ] || printf 'golang-go\n'
+  fi
   [ "${1:-}" = --bench ] || return 0
   have sysbench || printf 'sysbench\n'
   have haproxy || printf 'haproxy\n'

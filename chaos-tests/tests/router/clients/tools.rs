@@ -30,10 +30,14 @@ fn place(name: &str) -> Result<PathBuf> {
     Ok(place)
 }
 
-/// What was made, or the reason why not, told aloud: a machine may have neither the language nor a way to its packages.
+/// What was made, or the reason why not, told aloud: a machine may have neither the language nor a way to its packages. A build
+/// server has both.
 fn unless_missing<T>(client: &str, made: Result<T>) -> Result<Option<T>> {
     match made {
         Ok(made) => Ok(Some(made)),
+        Err(error) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => Err(error.context(format!(
+            "{client} cannot be had; `scripts/setup.sh --dev` installs what it needs"
+        ))),
         Err(error) => {
             writeln!(std::io::stderr(), "\nSKIPPED: {client} cannot be had: {error:#}\n")?;
             Ok(None)
