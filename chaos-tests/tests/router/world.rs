@@ -130,6 +130,8 @@ impl World {
 
     /// Tables and the like, made anew, and there on every server when this returns.
     pub(crate) fn make(&self, statements: &[&str]) -> Result<()> {
+        // A test before may have killed one.
+        self.lab.wait_healthy(RECOVERY)?;
         let mut session = self.direct()?;
         statements.iter().try_for_each(|sql| session.run(sql).map(drop))?;
         self.applied(&session.value("SELECT @@gtid_binlog_pos")?)
