@@ -122,6 +122,11 @@ impl Seat {
         self.end.cancelled().await;
     }
 
+    /// Whether the epoch has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.is_cancelled()
+    }
+
     /// As [`Seat::ended`], to be kept and polled again and again.
     pub(crate) fn ended_owned(&self) -> WaitForCancellationFutureOwned {
         self.end.clone().cancelled_owned()

@@ -249,7 +249,11 @@ impl Shared {
             Role::Replica => self.reference().lag(reading, now),
         };
         server.raise(reading.sequence);
+        let became_known = server.lag().is_none() && lag.is_some();
         server.set_lag(lag, now);
+        if became_known {
+            self.monitor.fleet.changed();
+        }
     }
 
     fn set_gauges(&self) {

@@ -31,7 +31,7 @@ pub(crate) struct Fleet {
     acknowledged: AtomicU64,
     /// Whether sessions that begin on the primary now read `"x"` as a name.
     ansi_quotes: AtomicBool,
-    /// Counts the tables taken up.
+    /// Counts the tables taken up, and the replicas that became known.
     changes: watch::Sender<u64>,
 }
 
@@ -88,8 +88,8 @@ impl Fleet {
         })
     }
 
-    /// Changes with every table that was taken up, after [`Fleet::view`] has. Who waits for a primary waits here, and not
-    /// for the route snapshot, of which this list is made a moment later.
+    /// Changes with every table that was taken up, after [`Fleet::view`] has, and with the first reading of a replica. Who
+    /// waits for a server waits here, and not for the route snapshot, of which this list is made a moment later.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -131,7 +131,7 @@ impl Fleet {
             }
             next
         });
-        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+        self.changed();
     }
 
     /// The process behind `server` may be another one by now: a connection broke, or its position went back. The node
@@ -153,6 +153,21 @@ impl Fleet {
             primary: view.primary.as_ref().map(renew),
             replicas: view.replicas.iter().map(renew).collect(),
         });
+    }
+
+    /// Waits for an epoch after `epoch`, open or not. When the router stops it never comes.
+    pub(crate) async fn past(&self, epoch: Epoch) {
+        let mut changes = self.changes();
+        while self.view().epoch <= epoch {
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// A server is fit now that was not a moment ago: who waits for one looks again.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
     }
 
     /// A transaction with this sequence number was acknowledged to a session, or read on the primary.

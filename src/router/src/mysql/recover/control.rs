@@ -31,9 +31,9 @@ pub(super) const INVISIBLE: &str =
 /// Which of the lost connections the server still has; nothing if the account may not see those of others.
 pub(super) async fn running<S: AsyncRead + AsyncWrite + Unpin>(
     control: &mut S,
-    threads: impl Iterator<Item = u32>,
+    threads: &[u32],
 ) -> Result<Option<Vec<u64>>, QueryError> {
-    let threads: Vec<_> = threads.map(|thread| thread.to_string()).collect();
+    let threads: Vec<_> = threads.iter().map(u32::to_string).collect();
     let sql = format!(
         "SELECT ID FROM information_schema.PROCESSLIST WHERE ID IN ({}) UNION ALL \
          SELECT 0 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'PROCESS' \

@@ -1,5 +1,6 @@
 //! One round of the resolver: what can be answered now is answered, the rest stays.
 
+use quorate_model::Epoch;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -28,20 +29,41 @@ const PARTIAL: &str = "it changed a table without transactions, perhaps only a p
 const FAILED: &str = "it failed after a part of its effect";
 const OTHER_FORM: &str = "it is logged in another form than expected";
 
-/// Asks the primary once and answers what it can.
+/// Asks the primary, which is open under `epoch` or a later one, once and answers what it can.
 ///
 /// # Errors
 /// What kept it from asking; everything stays.
-pub(super) async fn round<P: Primary>(primary: &P, limits: Limits, pending: &mut Vec<Pending>) -> Result<(), String> {
+pub(super) async fn round<P: Primary>(
+    primary: &P,
+    epoch: Epoch,
+    limits: Limits,
+    pending: &mut Vec<Pending>,
+) -> Result<(), String> {
     let failed = |error: QueryError| format!("the present primary cannot be asked ({error})");
-    let mut control = dial(primary).await?;
-    let threads = pending.iter().map(|pending| pending.question.thread);
-    let running = running(&mut control, threads).await.map_err(failed)?;
+    // In a later epoch the server is another one, and the connection's number means nothing.
+    let is_within = |question: &Question| question.epoch >= epoch;
+    let (mut control, ahead) = if pending.iter().all(|pending| is_within(&pending.question)) {
+        (dial(primary).await?, None)
+    } else {
+        // After a failover there is something to read for sure, and everybody waits for it.
+        let (control, dump) = tokio::try_join!(dial(primary), dial(primary))?;
+        (control, Some(dump))
+    };
+    let within: Vec<_> = pending
+        .iter()
+        .map(|pending| pending.question)
+        .filter(is_within)
+        .map(|question| question.thread)
+        .collect();
+    let running = match within.as_slice() {
+        [] => Some(Vec::new()),
+        threads => running(&mut control, threads).await.map_err(failed)?,
+    };
     // Read after the list of connections: what a connection committed before it was gone is at or below it.
     let position = position(&mut control).await.map_err(failed)?;
-    // In a later epoch the server is another one, and the connection's number means nothing.
     let is_gone = |thread: u32| running.as_ref().is_some_and(|ids| !ids.contains(&u64::from(thread)));
-    let is_ready = |question: &Question| position.last >= until(question) || is_gone(question.thread);
+    let is_ready =
+        |question: &Question| position.last >= until(question) || is_within(question) && is_gone(question.thread);
     let ready: Vec<Question> = pending
         .iter()
         .map(|pending| pending.question)
@@ -53,7 +75,7 @@ pub(super) async fn round<P: Primary>(primary: &P, limits: Limits, pending: &mut
     let scanned = match first {
         Some(question) if position.last > lowest => {
             let beginnings = position.beginnings(lowest, question.epoch.first_seq());
-            scan(primary, limits, beginnings, &mut hunt).await
+            scan(primary, ahead, limits, beginnings, &mut hunt).await
         }
         _ => Ok(()),
     };
@@ -152,11 +174,20 @@ fn confirm(found: &Found, question: &Question, columns: &Columns) -> Verdict {
     }
 }
 
-/// Reads the binlog into the hunt, to its end.
-async fn scan<P: Primary>(primary: &P, limits: Limits, beginnings: Vec<String>, hunt: &mut Hunt) -> Result<(), String> {
+/// Reads the binlog into the hunt, to its end. `ahead` is a connection that was opened for this already.
+async fn scan<P: Primary>(
+    primary: &P,
+    mut ahead: Option<P::Stream>,
+    limits: Limits,
+    beginnings: Vec<String>,
+    hunt: &mut Hunt,
+) -> Result<(), String> {
     let mut why = "the primary's binlog has none of the positions at which the search could begin".to_owned();
     for gtid in beginnings {
-        let stream = dial(primary).await?;
+        let stream = match ahead.take() {
+            Some(stream) => stream,
+            None => dial(primary).await?,
+        };
         match read(stream, &gtid, limits.scan_bytes_max, hunt).await {
             Ok(()) => return Ok(()),
             // Not this server's: perhaps the next one's. Nothing was read yet.

@@ -67,17 +67,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dump<S> {
     /// Asks for everything after a GTID. Strictly: the server refuses if it does not have exactly this one, instead of
     /// beginning somewhere near it.
     pub(super) async fn after(mut stream: S, gtid: &str) -> Result<Self, DumpError> {
-        for sql in [
-            // As in the file: the format description says whether events end with a checksum.
-            "SET @master_binlog_checksum = @@GLOBAL.binlog_checksum",
-            // The level that knows GTIDs.
-            "SET @mariadb_slave_capability = 4",
-            "SET @slave_gtid_strict_mode = 1",
-            "SET @slave_gtid_ignore_duplicates = 0",
-            &format!("SET @slave_connect_state = '{gtid}'"),
-        ] {
-            query(&mut stream, sql).await?;
-        }
+        // The checksum as in the file: the format description says whether events end with one. The capability is the level
+        // that knows GTIDs. One statement, since sessions wait for each round trip.
+        let sql = format!(
+            "SET @master_binlog_checksum = @@GLOBAL.binlog_checksum, @mariadb_slave_capability = 4, \
+             @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0, @slave_connect_state = '{gtid}'"
+        );
+        query(&mut stream, &sql).await?;
         let mut command = vec![COM_BINLOG_DUMP];
         command.extend_from_slice(&4_u32.to_le_bytes());
         command.extend_from_slice(&NON_BLOCKING_WITH_ANNOTATIONS.to_le_bytes());

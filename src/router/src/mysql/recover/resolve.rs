@@ -4,9 +4,10 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use quorate_model::Epoch;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,11 +18,17 @@ use super::verdict::{Question, Verdict};
 const QUESTIONS_MAX: usize = 1024;
 /// Between two looks at a binlog that has no verdict yet.
 const PAUSE: Duration = Duration::from_millis(20);
+/// The first pause after a primary that could not be asked, doubled up to [`PAUSE`]: a door opens a few milliseconds after
+/// the table says so, and everybody whose write was lost waits for this.
+const RETRY: Duration = Duration::from_millis(2);
 
 /// Where the binlog is.
 pub(crate) trait Primary: Send + Sync + 'static {
     /// A connection after its login, which has agreed on `DEPRECATE_EOF` and on no multi-statements.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin;
+
+    /// Waits until a primary is open; its epoch.
+    fn open(&self) -> impl Future<Output = Epoch> + Send;
 
     /// A fresh connection of the service account to the open primary of the present epoch.
     fn dial(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
@@ -79,8 +86,9 @@ async fn serve<P: Primary>(primary: P, limits: Limits, mut asked: mpsc::Receiver
         question,
         answer,
         until: Instant::now() + limits.patience,
-        why: "there was no time to read the binlog".to_owned(),
+        why: "no primary was open, or there was no time to read its binlog".to_owned(),
     };
+    let (mut pause, mut before) = (RETRY, None);
     loop {
         if pending.is_empty() {
             let Some(first) = asked.recv().await else {
@@ -88,19 +96,34 @@ async fn serve<P: Primary>(primary: P, limits: Limits, mut asked: mpsc::Receiver
             };
             pending.push(pend(first));
         }
+        let first_end = pending.iter().map(|pending| pending.until).min();
+        let epoch = tokio::select! {
+            biased;
+            epoch = primary.open() => Some(epoch),
+            Some(next) = asked.recv(), if pending.len() < QUESTIONS_MAX => {
+                pending.push(pend(next));
+                continue;
+            }
+            () = sleep_until(first_end.unwrap_or_else(Instant::now)) => None,
+        };
         while pending.len() < QUESTIONS_MAX
             && let Ok(next) = asked.try_recv()
         {
             pending.push(pend(next));
         }
         pending.retain(|pending| !pending.answer.is_closed());
-        // A connection that hangs takes a part of the time, so that another one can be tried.
-        if let Err(why) = timeout(limits.patience / 3, round(&primary, limits, &mut pending))
-            .await
-            .unwrap_or_else(|_| Err("reading the binlog took too long".to_owned()))
-        {
-            for pending in &mut pending {
-                pending.why.clone_from(&why);
+        if epoch != before {
+            (pause, before) = (RETRY, epoch);
+        }
+        let mut rest = PAUSE;
+        if let Some(epoch) = epoch {
+            // A connection that hangs takes a part of the time, so that another one can be tried.
+            let asked = timeout(limits.patience / 3, round(&primary, epoch, limits, &mut pending)).await;
+            if let Err(why) = asked.unwrap_or_else(|_| Err("reading the binlog took too long".to_owned())) {
+                (rest, pause) = (pause, (pause * 2).min(PAUSE));
+                for pending in &mut pending {
+                    pending.why.clone_from(&why);
+                }
             }
         }
         let now = Instant::now();
@@ -108,8 +131,10 @@ async fn serve<P: Primary>(primary: P, limits: Limits, mut asked: mpsc::Receiver
             let why = late.why;
             let _withdrawn = late.answer.send(Verdict::Unprovable { why });
         }
-        if !pending.is_empty() {
-            tokio::time::sleep(PAUSE).await;
+        if pending.is_empty() {
+            pause = RETRY;
+        } else if epoch.is_some() {
+            sleep(rest).await;
         }
     }
 }

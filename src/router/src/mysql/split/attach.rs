@@ -29,6 +29,7 @@ use crate::mysql::fleet::registry;
 use crate::mysql::recover::failure::Failure;
 use crate::mysql::session::route::{Decision, Side};
 use crate::mysql::wire::capabilities::Capabilities;
+use crate::mysql::wire::ok::Status;
 
 /// Pause between attempts at a primary that the table names but that does not answer.
 const RETRY: Duration = Duration::from_millis(5);
@@ -63,6 +64,19 @@ impl NoBackend {
                 Self::Login { node, source }
             }
         }
+    }
+
+    /// Whether more dials at once could make it worse. A door that is not open yet, or an epoch that has ended, says nothing
+    /// of how many the server bears: just after an epoch opens that would narrow the window when it is needed most.
+    const fn is_of_load(&self) -> bool {
+        !matches!(
+            self,
+            Self::Ended(_)
+                | Self::Door {
+                    source: DoorError::Refused { .. } | DoorError::OtherEpoch(_),
+                    ..
+                }
+        )
     }
 }
 
@@ -104,17 +118,18 @@ impl Session {
         // Each turn but the last has lost a primary under a replay.
         for _ in 0..LOSSES_MAX {
             if self.primary.is_none() {
-                let split = self.split.clone();
-                let connected = {
+                let connected = loop {
+                    self.leave_ended();
                     let mut seek = pin!(self.seek_primary(&mut trouble));
                     tokio::select! {
                         biased;
-                        connected = &mut seek => Some(connected?),
-                        () = ticket.expired() => None,
-                        () = split.stopped.cancelled() => return Err(End::Stopped),
+                        connected = &mut seek => break Some(connected),
+                        () = ticket.expired() => break None,
+                        () = ended(idle(self.replica.as_deref())) => {}
+                        () = self.split.stopped.cancelled() => return Err(End::Stopped),
                     }
                 };
-                let Some(backend) = connected else {
+                let Some(connected) = connected else {
                     self.split.metrics.refused(Refused::HoldExpired);
                     let why = self.split.routes.borrow().why_closed(self.split.clock.now());
                     let why = trouble.unwrap_or(why);
@@ -122,7 +137,14 @@ impl Session {
                         .no_server(&format!("{why}; gave up after {}", seconds(ticket.waited())))
                         .await;
                 };
-                self.install(Side::Primary, backend);
+                match connected {
+                    Ok(backend) => self.install(Side::Primary, backend),
+                    Err(error) => {
+                        let text = String::from_utf8_lossy(&error.message).into_owned();
+                        self.send_error(error.code, error.state, &text).await?;
+                        return Err(End::Told(text));
+                    }
+                }
             }
             if self.transaction_is_here() {
                 return Ok(true);
@@ -140,7 +162,8 @@ impl Session {
         self.replay_failed(&failure).await.map(|_| false)
     }
 
-    async fn seek_primary(&mut self, trouble: &mut Option<String>) -> Result<Backend, End> {
+    /// Waits for an open primary and connects to it; or what the server says to the login. Dropping it loses nothing.
+    pub(super) async fn seek_primary(&self, trouble: &mut Option<String>) -> Result<Backend, ServerError> {
         let mut changes = self.split.fleet.changes();
         loop {
             changes.mark_unchanged();
@@ -151,11 +174,7 @@ impl Session {
             if let Some(primary) = primary {
                 match self.connect(&primary, epoch, Access::Write).await {
                     Ok(backend) => return Ok(backend),
-                    Err(NoBackend::Refused(error)) => {
-                        let text = String::from_utf8_lossy(&error.message).into_owned();
-                        self.send_error(error.code, error.state, &text).await?;
-                        return Err(End::Told(text));
-                    }
+                    Err(NoBackend::Refused(error)) => return Err(error),
                     Err(error) => *trouble = Some(format!("{} leads epoch {epoch}, but {error}", primary.node())),
                 }
                 sleep(RETRY).await;
@@ -265,7 +284,9 @@ impl Session {
                 Ok(backend)
             }
             Err(error) => {
-                credit.failed();
+                if error.is_of_load() {
+                    credit.failed();
+                }
                 if let NoBackend::Crowded(_) = &error {
                     place.crowded();
                 } else if let NoBackend::Door { source, .. } = &error {
@@ -298,6 +319,14 @@ impl Session {
         }
     }
 
+    /// Closes the replica's connection if its epoch has ended: who waits keeps no epoch from ending. Not with a transaction
+    /// on it, whose loss is to be told.
+    pub(super) fn leave_ended(&mut self) {
+        if idle(self.replica.as_deref()).is_some_and(Backend::is_over) {
+            self.drop_backend(Side::Replica);
+        }
+    }
+
     /// Gives the connection on one side back, if nothing holds it there.
     pub(super) fn release(&mut self, side: Side) {
         let pinned = side == Side::Primary && !self.state.pins.none()
@@ -322,6 +351,19 @@ pub(super) enum Replayed {
     Lost,
     /// The client was told that the transaction is gone.
     Told,
+}
+
+/// A connection without an open transaction.
+pub(super) fn idle(backend: Option<&Backend>) -> Option<&Backend> {
+    backend.filter(|backend| !backend.status.any(Status::IN_TRANS))
+}
+
+/// Resolves when the connection's epoch has ended; never without a connection.
+pub(super) async fn ended(backend: Option<&Backend>) {
+    match backend {
+        Some(backend) => backend.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 const fn shown_side(side: Side) -> registry::Side {

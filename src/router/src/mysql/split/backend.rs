@@ -272,6 +272,11 @@ impl Backend {
         self.seat.ended().await;
     }
 
+    /// Whether the epoch has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.seat.is_over()
+    }
+
     /// Drops `len` bytes that were dealt with.
     pub(crate) fn consume(&mut self, len: usize) {
         self.inbound.advance(len);

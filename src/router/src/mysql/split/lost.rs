@@ -17,8 +17,7 @@ use super::session::{Broken, End, Owed, Session};
 use crate::mysql::fleet::registry::Kill;
 use crate::mysql::recover::failure::Failure;
 use crate::mysql::recover::marker::Target;
-use crate::mysql::recover::plan::{Action, Answered, InFlight, Next, Standing, Then, after, at_loss};
-use crate::mysql::recover::verdict::Question;
+use crate::mysql::recover::plan::{Action, Answered, InFlight, Next, Standing, at_loss};
 use crate::mysql::session::needs::Effect;
 use crate::mysql::session::route::Side;
 use crate::mysql::wire::capabilities::Capabilities;
@@ -39,14 +38,14 @@ pub(super) enum Retry {
 const KILL_TOLD_WITHIN: Duration = Duration::from_millis(20);
 
 /// A statement whose answer was lost.
-struct Sent {
+pub(super) struct Sent {
     /// Highest sequence number that was known when it was sent.
-    seen: u64,
+    pub(super) seen: u64,
     /// What it changes.
-    target: Target,
+    pub(super) target: Target,
     /// Where it was sent.
-    epoch: Epoch,
-    thread: u32,
+    pub(super) epoch: Epoch,
+    pub(super) thread: u32,
 }
 
 impl Session {
@@ -182,23 +181,6 @@ impl Session {
                 self.tell(&failure, next).await?;
                 Err(End::Told(failure.to_string()))
             }
-        }
-    }
-
-    /// Asks the binlog of the present primary, or of the one that comes.
-    async fn resolve(&mut self, then: Then, sent: Sent) -> Result<Next, End> {
-        let question = Question {
-            marker: self.state.marker,
-            after: sent.seen,
-            subject: then.subject,
-            target: sent.target,
-            epoch: sent.epoch,
-            thread: sent.thread,
-        };
-        let stopped = self.split.stopped.clone();
-        tokio::select! {
-            verdict = self.split.resolver.ask(question) => Ok(after(then, verdict)),
-            () = stopped.cancelled() => Err(End::Stopped),
         }
     }
 

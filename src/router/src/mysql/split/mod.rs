@@ -20,6 +20,7 @@ mod kill;
 mod learn;
 mod local;
 mod lost;
+mod outcome;
 mod prepared;
 mod primary;
 mod query;

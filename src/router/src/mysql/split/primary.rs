@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_model::Epoch;
+
 use crate::core::route::Access;
 use crate::mysql::auth::service::{Service, ServiceLogin};
 use crate::mysql::door::{DoorStream, Visitor};
@@ -22,6 +24,24 @@ pub(crate) struct OpenPrimary {
 
 impl Primary for OpenPrimary {
     type Stream = DoorStream;
+
+    async fn open(&self) -> Epoch {
+        let mut changes = self.fleet.changes();
+        loop {
+            changes.mark_unchanged();
+            let open = {
+                let view = self.fleet.view();
+                view.primary.as_ref().map(|_| view.epoch)
+            };
+            if let Some(epoch) = open {
+                return epoch;
+            }
+            if changes.changed().await.is_err() {
+                // The router stops, and with it who asks.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
 
     async fn dial(&self) -> io::Result<DoorStream> {
         let (primary, epoch) = {

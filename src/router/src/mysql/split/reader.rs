@@ -1,4 +1,5 @@
-//! Gives a read the replica that it may be answered by, and waits for one where the primary takes no reads.
+//! Gives a read the replica that it may be answered by, and waits for one while neither a replica nor the primary takes it:
+//! during a failover replicas are often there first.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::mysql::sql::hint::Causal;
 
 /// Replicas that are tried for one read before the primary is.
 const REPLICAS_MAX: u32 = 3;
-/// Pause of a read that waits for a fit replica. Fitness changes with readings, which are twice as far apart by default.
+/// Longest pause of a read that waits for a server. Fitness changes with readings, which are twice as far apart by default.
 const UNFIT: Duration = Duration::from_millis(50);
 
 /// Where a read goes; with a sequence number, after a wait for it.
@@ -35,7 +36,7 @@ enum Picked {
     },
     /// To the primary.
     Primary,
-    /// Nowhere yet: no replica is fit, and the primary takes no reads.
+    /// Nowhere yet: no replica is fit, and the primary takes no reads or is not open.
     Nobody,
 }
 
@@ -78,7 +79,7 @@ impl Session {
     pub(super) async fn attach_reader(&mut self, decision: &Decision, job: &Job) -> Result<Reader, End> {
         match self.attach_fit(decision, job).await {
             Some(reader) => Ok(reader),
-            None => Box::pin(self.wait_for_replica(decision, job)).await,
+            None => Box::pin(self.wait_for_reader(decision, job)).await,
         }
     }
 
@@ -95,11 +96,12 @@ impl Session {
                 return Some(Reader::Replica { wait });
             }
         }
-        (!self.only_replicas(&job.needs)).then_some(Reader::Primary)
+        let open = self.split.fleet.view().primary.is_some();
+        (open && !self.only_replicas(&job.needs)).then_some(Reader::Primary)
     }
 
-    /// Holds a read until a replica is fit, as long as any statement may be held.
-    async fn wait_for_replica(&mut self, decision: &Decision, job: &Job) -> Result<Reader, End> {
+    /// Holds a read until somebody may take it, as long as any statement may be held.
+    async fn wait_for_reader(&mut self, decision: &Decision, job: &Job) -> Result<Reader, End> {
         let split = self.split.clone();
         let Some(ticket) = split.hold.enter() else {
             split.metrics.refused(Refused::HoldFull);
@@ -108,9 +110,14 @@ impl Session {
             return Ok(Reader::Told);
         };
         let found = {
+            let mut changes = split.fleet.changes();
             let mut seek = pin!(async {
                 loop {
-                    sleep(UNFIT).await;
+                    tokio::select! {
+                        Ok(()) = changes.changed() => {}
+                        () = sleep(UNFIT) => {}
+                    }
+                    self.leave_ended();
                     if let Some(reader) = self.attach_fit(decision, job).await {
                         return reader;
                     }
@@ -147,10 +154,13 @@ impl Session {
             return self.split.routes.borrow().why_closed(self.split.clock.now());
         }
         let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-        format!(
-            "no replica may answer this read ({}), and `reads.primary` is `never`",
-            found.join("; ")
-        )
+        let found = found.join("; ");
+        let primary = if self.only_replicas(needs) {
+            "`reads.primary` is `never`".to_owned()
+        } else {
+            self.split.routes.borrow().why_closed(self.split.clock.now())
+        };
+        format!("no replica may answer this read ({found}), and {primary}")
     }
 
     /// Which replica a read goes to. The usual case, the one that is attached, costs no allocation.
@@ -165,7 +175,7 @@ impl Session {
                     self.split.metrics.fleet.read_on_primary(because.counted());
                     return Picked::Primary;
                 }
-                Choice::Nobody if self.only_replicas(needs) => return Picked::Nobody,
+                Choice::Nobody if view.primary.is_none() || self.only_replicas(needs) => return Picked::Nobody,
                 Choice::Nobody => return Picked::Primary,
             }
         };

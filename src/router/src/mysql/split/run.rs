@@ -311,7 +311,8 @@ impl Session {
     }
 }
 
-async fn gone(backend: Option<&mut Backend>) {
+/// Resolves when the connection is of no more use; never without a connection.
+pub(super) async fn gone(backend: Option<&mut Backend>) {
     match backend {
         Some(backend) => backend.gone().await,
         None => std::future::pending().await,

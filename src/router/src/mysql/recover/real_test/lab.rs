@@ -26,10 +26,15 @@ pub(super) struct Node {
 pub(super) struct At {
     pub(super) socket: PathBuf,
     pub(super) replicated: u64,
+    pub(super) epoch: Epoch,
 }
 
 impl Primary for At {
     type Stream = UnixStream;
+
+    async fn open(&self) -> Epoch {
+        self.epoch
+    }
 
     async fn dial(&self) -> io::Result<UnixStream> {
         connect(&self.socket, false).await.map(|(stream, _)| stream)

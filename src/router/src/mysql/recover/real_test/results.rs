@@ -171,6 +171,7 @@ async fn results_from_the_binlog_are_those_that_the_server_reported() {
     let here = At {
         socket: lab.primary.socket(),
         replicated: u64::MAX,
+        epoch: lab.epoch,
     };
     check(here, &cases, lab.epoch).await;
     let old = lab.epoch;
@@ -180,6 +181,7 @@ async fn results_from_the_binlog_are_those_that_the_server_reported() {
     let there = At {
         socket: lab.replica.socket(),
         replicated: 0,
+        epoch: lab.epoch,
     };
     check(there, &cases, old).await;
 }

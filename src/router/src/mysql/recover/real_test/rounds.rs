@@ -93,6 +93,7 @@ async fn round(lab: &mut Lab, expected: &mut [u64], loss: Loss) -> [u32; 2] {
         At {
             socket: lab.primary.socket(),
             replicated: 0,
+            epoch: lab.epoch,
         },
         Duration::from_secs(30),
     );

@@ -14,6 +14,7 @@ fn here(lab: &Lab, replicated: u64) -> At {
     At {
         socket: lab.primary.socket(),
         replicated,
+        epoch: lab.epoch,
     }
 }
 
