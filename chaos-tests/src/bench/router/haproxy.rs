@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 /// Debian keeps servers in sbin, which is not on every user's path.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "haproxy"];
 /// Connections at a time; two files each.
-const CONNECTIONS_MAX: u32 = 9_800;
+pub(super) const CONNECTIONS_MAX: u32 = 9_800;
 /// Looks for a listening port.
 const LOOKS: u32 = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::client::Client;
+use super::haproxy::CONNECTIONS_MAX;
 use super::path::{Path, PathName};
 use super::process::resident_kib;
 use super::stage::Stage;
 use crate::bench::{Figure, Unit};
+use crate::lab::Account;
 
 /// Sessions, where the limit of open files has room: the router needs two files for each.
 const SESSIONS: u64 = 10_000;
@@ -17,6 +19,9 @@ const SESSIONS: u64 = 10_000;
 const OTHER_FILES: u64 = 400;
 /// Sessions opened before the count begins, so that what is allocated once is not counted.
 const WARM: usize = 50;
+/// Clients that log in at the same time: the door of a node greets a plain client only after a quarter of a second, in which a
+/// router would have begun to speak.
+const OPENERS: usize = 64;
 /// Until what closing and opening left behind has been tidied.
 const SETTLE: Duration = Duration::from_secs(2);
 const EACH_MOST_KIB: f64 = 20.0;
@@ -30,6 +35,10 @@ pub fn idle_sessions(stage: &Stage<'_>, say: impl Fn(&str)) -> Result<Vec<Figure
     let mut figures = Vec::new();
     for path in &stage.paths {
         let Some(pid) = path.pid else { continue };
+        let sessions = match path.name {
+            PathName::Haproxy => sessions.min(CONNECTIONS_MAX as usize - WARM),
+            _ => sessions,
+        };
         let each = measure(stage, path, pid, sessions).with_context(|| format!("path {}", path.name))?;
         say(&format!(
             "  {sessions} idle sessions, {}: {each:.1} KiB each",
@@ -48,23 +57,32 @@ pub fn idle_sessions(stage: &Stage<'_>, say: impl Fn(&str)) -> Result<Vec<Figure
 
 #[expect(clippy::cast_precision_loss, reason = "sessions and KiB are far below 2^52")]
 fn measure(stage: &Stage<'_>, path: &Path, pid: i32, sessions: usize) -> Result<f64> {
-    let open = |count: usize| -> Result<Vec<Client>> {
-        let mut clients = Vec::with_capacity(count);
-        for nth in 0..count {
-            let mut client = Client::log_in(path, &stage.account).with_context(|| format!("session {nth}"))?;
-            client.ask("SELECT 1")?;
-            clients.push(client);
-        }
-        Ok(clients)
-    };
-    let warm = open(WARM)?;
+    let warm = open(path, &stage.account, WARM)?;
     let before = resident_kib(pid)?;
-    let idle = open(sessions)?;
+    let idle = open(path, &stage.account, sessions)?;
     std::thread::sleep(SETTLE);
     let after = resident_kib(pid)?;
     drop((warm, idle));
     std::thread::sleep(SETTLE);
     Ok(after.saturating_sub(before) as f64 / sessions as f64)
+}
+
+/// Opens sessions, each of which has asked something once.
+fn open(path: &Path, account: &Account, count: usize) -> Result<Vec<Client>> {
+    let one = |nth: usize| -> Result<Client> {
+        let mut client = Client::log_in(path, account).with_context(|| format!("session {nth}"))?;
+        client.ask("SELECT 1")?;
+        Ok(client)
+    };
+    let some = |first: usize| (first..count).step_by(OPENERS).map(one).collect::<Result<Vec<_>>>();
+    std::thread::scope(|scope| {
+        let openers: Vec<_> = (0..OPENERS).map(|first| scope.spawn(move || some(first))).collect();
+        let mut clients = Vec::with_capacity(count);
+        for opener in openers {
+            clients.extend(opener.join().map_err(|_| anyhow!("a client panicked"))??);
+        }
+        Ok(clients)
+    })
 }
 
 /// Raises our own limit of files and says how many sessions a router can have under it: children inherit it.
