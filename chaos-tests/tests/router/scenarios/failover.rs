@@ -109,64 +109,88 @@ struct Point {
     name: &'static str,
     before: &'static [&'static str],
     after: &'static [&'static str],
-    session: Session,
+    /// What the point's row holds if all of it succeeded, and if it did not; none if there is no row.
+    kept: (Option<&'static str>, Option<&'static str>),
 }
 
-/// What is done before and after the failover. `#` stands for the point's number, so that none meets another's rows.
-const POINTS: &[(&str, &[&str], &[&str])] = &[
-    (
-        "before the first read",
-        &["BEGIN"],
-        &["INSERT INTO s66 VALUES (#, 1)", "COMMIT"],
-    ),
-    (
-        "before the first write",
-        &["BEGIN", "SELECT COUNT(*) FROM s66 WHERE id = #"],
-        &["INSERT INTO s66 VALUES (#, 1)", "COMMIT"],
-    ),
-    (
-        "after a write",
-        &["BEGIN", "INSERT INTO s66 VALUES (#, 1)"],
-        &["UPDATE s66 SET v = v + 1 WHERE id = #", "COMMIT"],
-    ),
-    (
-        "before COMMIT",
-        &[
+/// What is done before and after the failover. `#` stands for the point's number, so that none meets another's rows; after
+/// `!` comes a statement that must fail.
+const POINTS: &[Point] = &[
+    Point {
+        name: "before the first read",
+        before: &["BEGIN"],
+        after: &["INSERT INTO s66 VALUES (#, 1)", "COMMIT"],
+        kept: (Some("1"), None),
+    },
+    Point {
+        name: "before the first write",
+        before: &["BEGIN", "SELECT COUNT(*) FROM s66 WHERE id = #"],
+        after: &["INSERT INTO s66 VALUES (#, 1)", "COMMIT"],
+        kept: (Some("1"), None),
+    },
+    Point {
+        name: "after a write",
+        before: &["BEGIN", "INSERT INTO s66 VALUES (#, 1)"],
+        after: &["UPDATE s66 SET v = v + 1 WHERE id = #", "COMMIT"],
+        kept: (Some("2"), None),
+    },
+    Point {
+        name: "before COMMIT",
+        before: &[
             "BEGIN",
             "INSERT INTO s66 VALUES (#, 1)",
             "UPDATE s66 SET v = v + 1 WHERE id = #",
         ],
-        &["COMMIT"],
-    ),
-    (
-        "before ROLLBACK",
-        &["BEGIN", "INSERT INTO s66 VALUES (#, 1)"],
-        &["ROLLBACK"],
-    ),
-    (
-        "without autocommit",
-        &["SET autocommit = 0", "INSERT INTO s66 VALUES (#, 1)"],
-        &["UPDATE s66 SET v = 2 WHERE id = #", "COMMIT"],
-    ),
-    (
-        "after a savepoint",
-        &["BEGIN", "SAVEPOINT a", "INSERT INTO s66 VALUES (#, 1)"],
-        &["ROLLBACK TO a", "COMMIT"],
-    ),
-    (
-        "after an implicit commit",
-        &[
+        after: &["COMMIT"],
+        kept: (Some("2"), None),
+    },
+    Point {
+        name: "before ROLLBACK",
+        before: &["BEGIN", "INSERT INTO s66 VALUES (#, 1)"],
+        after: &["ROLLBACK"],
+        kept: (None, None),
+    },
+    Point {
+        name: "without autocommit",
+        before: &["SET autocommit = 0", "INSERT INTO s66 VALUES (#, 1)"],
+        after: &["UPDATE s66 SET v = 2 WHERE id = #", "COMMIT"],
+        kept: (Some("2"), None),
+    },
+    Point {
+        name: "after a savepoint",
+        before: &["BEGIN", "SAVEPOINT a", "INSERT INTO s66 VALUES (#, 1)"],
+        after: &["ROLLBACK TO a", "COMMIT"],
+        kept: (None, None),
+    },
+    Point {
+        name: "after an implicit commit",
+        before: &[
             "BEGIN",
             "INSERT INTO s66 VALUES (#, 1)",
             "CREATE TABLE IF NOT EXISTS s66i (id INT)",
         ],
-        &["UPDATE s66 SET v = 2 WHERE id = #", "COMMIT"],
-    ),
-    (
-        "between transactions",
-        &["BEGIN", "INSERT INTO s66 VALUES (#, 1)", "COMMIT AND CHAIN"],
-        &["UPDATE s66 SET v = 2 WHERE id = #", "COMMIT"],
-    ),
+        after: &["UPDATE s66 SET v = 2 WHERE id = #", "COMMIT"],
+        kept: (Some("2"), Some("1")),
+    },
+    // A definition commits what was before it also if it fails then, which no flag of its reply says: a replay would add
+    // once more.
+    Point {
+        name: "after a definition that failed",
+        before: &[
+            "INSERT INTO s66 VALUES (#, 1)",
+            "BEGIN",
+            "UPDATE s66 SET v = v + 1 WHERE id = #",
+            "!CREATE TABLE s66 (id INT)",
+        ],
+        after: &["COMMIT"],
+        kept: (Some("2"), Some("2")),
+    },
+    Point {
+        name: "between transactions",
+        before: &["BEGIN", "INSERT INTO s66 VALUES (#, 1)", "COMMIT AND CHAIN"],
+        after: &["UPDATE s66 SET v = 2 WHERE id = #", "COMMIT"],
+        kept: (Some("2"), Some("1")),
+    },
 ];
 
 fn s66_points(world: &World) -> Result<()> {
@@ -174,42 +198,27 @@ fn s66_points(world: &World) -> Result<()> {
         "DROP TABLE IF EXISTS s66i",
         "CREATE OR REPLACE TABLE s66 (id INT PRIMARY KEY, v INT)",
     ])?;
-    let mut points = Vec::new();
-    for (id, (name, before, after)) in POINTS.iter().enumerate() {
+    let mut sessions = Vec::new();
+    for (id, point) in POINTS.iter().enumerate() {
         let mut session = world.session()?;
-        for sql in *before {
-            session.run(&sql.replace('#', &id.to_string()))?;
-        }
-        points.push(Point {
-            name,
-            before,
-            after,
-            session,
-        });
-    }
-    world.fail_over()?;
-    for (id, point) in points.iter_mut().enumerate() {
-        let mut ended = Ok(());
-        for sql in point.after {
-            ended = point.session.run(&sql.replace('#', &id.to_string())).map(drop);
-            if ended.is_err() {
-                break;
+        for sql in point.before {
+            let sql = sql.replace('#', &id.to_string());
+            match sql.strip_prefix('!') {
+                Some(sql) => drop(session.refused(sql)?),
+                None => drop(session.run(&sql)?),
             }
         }
-        // The whole of it, or what was committed before the failover: never a part.
+        sessions.push(session);
+    }
+    world.fail_over()?;
+    for ((id, point), session) in POINTS.iter().enumerate().zip(&mut sessions) {
+        let mut statements = point.after.iter().map(|sql| sql.replace('#', &id.to_string()));
+        let ended = statements.try_for_each(|sql| session.run(&sql).map(drop));
+        // The whole of it, or what was committed before the failover: never a part, and nothing twice.
         let found = world.direct()?.rows(&format!("SELECT v FROM s66 WHERE id = {id}"))?;
         let found = found.first().and_then(|row| row[0].clone());
-        let committed = point
-            .before
-            .iter()
-            .any(|sql| sql.starts_with("COMMIT") || sql.starts_with("CREATE"));
-        let undone = point.after.iter().any(|sql| sql.starts_with("ROLLBACK"));
-        let wanted: Option<&str> = match (&ended, committed, undone) {
-            (Ok(()), _, true) | (Err(_), false, _) => None,
-            (Ok(()), _, false) if point.name.ends_with("read") || point.name.ends_with("first write") => Some("1"),
-            (Ok(()), ..) => Some("2"),
-            (Err(_), true, _) => Some("1"),
-        };
+        let (done, failed) = point.kept;
+        let wanted = if ended.is_ok() { done } else { failed };
         ensure!(found.as_deref() == wanted, "{}: {found:?} after {ended:?}", point.name);
     }
     Ok(())

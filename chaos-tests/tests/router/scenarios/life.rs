@@ -1,11 +1,13 @@
 //! Routers that stop, and routers that come back from nowhere.
 
+use std::io::Read as _;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use quorate_chaos::checkers::{lost_writes, stored_ids};
 use quorate_chaos::nemesis;
-use quorate_chaos::wire::Session;
+use quorate_chaos::wire::{ServerError, Session};
 use quorate_chaos::workloads::SetWorkload;
 
 use crate::Case;
@@ -20,6 +22,7 @@ pub(super) const CASES: &[Case] = &[
         "s73_a_router_that_slept_through_a_failover_writes_to_no_old_primary",
         s73_stale,
     ),
+    ("s72_whom_a_router_that_stops_has_not_let_in_is_told_so", s72_not_yet_in),
 ];
 
 fn s72_restart(world: &World) -> Result<()> {
@@ -69,6 +72,53 @@ fn s73_stale(world: &World) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn s72_not_yet_in(world: &World) -> Result<()> {
+    let former = world.router("r2")?.pid;
+    let login = World::login(&world.router("r2")?.rw);
+    let mut greeted = TcpStream::connect(&login.address)?;
+    greeted.set_read_timeout(Some(RECOVERY))?;
+    ensure!(packet(&mut greeted)?.first() == Some(&10), "no greeting");
+    // One session has the only connection that there may be; a client that logs in waits for its server's verdict.
+    let before = world.reconfigure("r2", &[("max_backends: 512", "max_backends: 1")])?;
+    let mut session = Session::open(&login)?;
+    session.run("DO GET_LOCK('s72', 0)")?;
+    let client = std::thread::spawn(move || Session::open(&login).map(drop));
+    for _ in 0..500 {
+        let status = session.rows("SHOW QUORATE STATUS")?;
+        if status.contains(&vec![Some("waiting_for_backend".to_owned()), Some("1".to_owned())]) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    ensure!(!client.is_finished(), "the login did not wait");
+    nemesis::stop_router(&world.lab, "r2")?;
+    let refused = packet(&mut greeted)?;
+    ensure!(refused.starts_with(&[0xff, 0x1d, 0x04]), "{}", refused.escape_ascii());
+    let ended = client.join().map_err(|_| anyhow::anyhow!("the client panicked"))?;
+    let error = ended.err().context("it was let in")?;
+    let told = error.downcast_ref::<ServerError>();
+    ensure!(told.is_some_and(|told| told.code == 1053), "{error:#}");
+    // The next one takes the setting back.
+    for _ in 0..1000 {
+        let pid = world.router("r2")?.pid;
+        if pid.is_some() && pid != former {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(dial(world)?);
+    world.restore("r2", &before)
+}
+
+/// The payload of the next packet.
+fn packet(stream: &mut TcpStream) -> Result<Vec<u8>> {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head)?;
+    let mut payload = vec![0; usize::from(head[0]) | usize::from(head[1]) << 8];
+    stream.read_exact(&mut payload)?;
+    Ok(payload)
 }
 
 /// A session through the second router, as soon as it lets somebody in.

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod accounts;
+mod between;
 mod failover;
 mod life;
 mod packets;
@@ -25,4 +26,4 @@ pub(crate) const QUIET: &[&[Case]] = &[
 ];
 
 /// Those that do not.
-pub(crate) const KILLING: &[&[Case]] = &[stops::CASES, failover::CASES, life::CASES];
+pub(crate) const KILLING: &[&[Case]] = &[stops::CASES, between::CASES, failover::CASES, life::CASES];
