@@ -25,6 +25,18 @@ pub struct Lab {
     folder: Option<TempDir>,
 }
 
+/// The `quorate` that was built with the test or program that calls this.
+///
+/// # Errors
+/// If it cannot be found where this one is.
+pub fn binary() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    // Tests are in a folder `deps` beside it.
+    let mut folders = own.ancestors().skip(1);
+    let folder = folders.find(|folder| !folder.ends_with("deps"));
+    Ok(folder.context("this program has no folder")?.join("quorate"))
+}
+
 impl Lab {
     /// Starts a lab of three supervisors, three nodes and one router, and returns when it is open for writes.
     ///

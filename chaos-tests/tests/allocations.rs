@@ -8,9 +8,10 @@
 use std::alloc::System;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::time::Duration;
 
-use quorate_chaos::lab::Lab;
+use quorate_chaos::lab::{Lab, binary};
+use quorate_chaos::nemesis;
 use quorate_chaos::wire::{Login, Session, caps, command};
 use quorate_router::{Config, Router};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -19,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// Between two looks at a process that ends.
+const LOOK: Duration = Duration::from_millis(10);
+/// Looks before it is given up: a minute.
+const LOOKS_MAX: u32 = 6000;
 /// Counts of which the least is taken.
 const COUNTS: u32 = 25;
 /// Commands of one count: it takes less time than lies between two readings of positions.
@@ -118,9 +123,22 @@ impl Client {
     }
 }
 
-/// The lab's own router once more, on other ports, inside this process. The two dispute each other's links, a second apart.
+/// A lab whose second router is gone for good, so that its id is free.
+fn lab() -> Lab {
+    let lab = Lab::up_with(&binary().unwrap(), &["--routers", "2", "--restart-delay", "never"]).unwrap();
+    nemesis::stop_router(&lab, "r2").unwrap();
+    for _ in 0..LOOKS_MAX {
+        if lab.info().unwrap().router("r2").unwrap().pid.is_none() {
+            return lab;
+        }
+        std::thread::sleep(LOOK);
+    }
+    panic!("the second router does not end");
+}
+
+/// The lab's second router on ports that are free, inside this process.
 fn config(lab: &Lab) -> Config {
-    let text = std::fs::read_to_string(lab.dir().join("conf/r1.yaml")).unwrap();
+    let text = std::fs::read_to_string(lab.dir().join("conf/r2.yaml")).unwrap();
     let mut config: Config = serde_saphyr::from_str(&text).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     config.listen.rw = any;
@@ -132,14 +150,9 @@ fn config(lab: &Lab) -> Config {
     config
 }
 
-fn binary() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    own.parent().and_then(|deps| deps.parent()).unwrap().join("quorate")
-}
-
 #[test]
 fn replies_pass_without_an_allocation_and_commands_with_that_of_their_record() {
-    let lab = Lab::up(&binary()).unwrap();
+    let lab = lab();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

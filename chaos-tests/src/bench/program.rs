@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 
 use super::Report;
+use crate::lab::binary;
 
 /// Arguments of every program of measurements.
 #[derive(Debug, clap::Args)]
@@ -25,10 +26,10 @@ impl Program {
     /// # Errors
     /// If a measurement fails or the JSON cannot be written.
     pub fn run(&self, file: &str, measure: impl AsyncFnOnce(&Path, &mut Report) -> Result<bool>) -> Result<ExitCode> {
-        let own = std::env::current_exe()?;
-        let folder = own.parent().context("this program has no folder")?;
-        let binary = self.binary.clone().unwrap_or_else(|| folder.join("quorate"));
-        let default_json = folder.parent().unwrap_or(folder).join("bench").join(file);
+        let built = binary()?;
+        let target = built.ancestors().nth(2).context("this program has no target folder")?;
+        let default_json = target.join("bench").join(file);
+        let binary = self.binary.as_deref().unwrap_or(&built);
         let json = self.json.as_ref().unwrap_or(&default_json);
 
         let mut report = Report::new();
@@ -36,7 +37,7 @@ impl Program {
             .worker_threads(2)
             .enable_all()
             .build()?;
-        let measured = runtime.block_on(measure(&binary, &mut report));
+        let measured = runtime.block_on(measure(binary, &mut report));
         report.write_json(json)?;
         say(&format!("{report}\nwritten to {}", json.display()));
         Ok(if measured? && report.holds() {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use quorate_chaos::differ::{Differ, side};
-use quorate_chaos::lab::Lab;
+use quorate_chaos::lab::{Lab, binary};
 use quorate_chaos::wire::{Login, Session};
 
 /// Compare random statements, directly and through the router.
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     println!("seed {seed}");
     let quorate = match arguments.quorate {
         Some(path) => path,
-        None => std::env::current_exe()?.with_file_name("quorate"),
+        None => binary()?,
     };
     let lab = match arguments.lab {
         Some(dir) => Lab::join(&quorate, &dir),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::field::{Column, binary_row, text_row};
 use super::packets::{Fields, Packets};
-use super::session::caps;
+use super::words::caps;
 
 /// A server's error.
 #[derive(Debug, Clone, PartialEq, Eq)]

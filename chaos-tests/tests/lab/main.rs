@@ -9,23 +9,16 @@ mod faults;
 mod supervisors;
 mod upgrade;
 
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use quorate_chaos::lab::Lab;
+use quorate_chaos::lab::{Lab, binary};
 use quorate_chaos::workloads::SetWorkload;
 
 /// Longest wait for the tier to be whole again; far above what it takes, since machines are shared.
 const RECOVERY: Duration = Duration::from_secs(90);
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-/// The binary that the gate builds before the tests.
-fn binary() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    own.parent().and_then(|deps| deps.parent()).unwrap().join("quorate")
-}
 
 /// A lab, and the right to be the only one.
 struct Alone {
@@ -36,7 +29,7 @@ struct Alone {
 impl Alone {
     fn up(arguments: &[&str]) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let lab = Lab::up_with(&binary(), arguments).unwrap();
+        let lab = Lab::up_with(&binary().unwrap(), arguments).unwrap();
         lab.wait_healthy(RECOVERY).unwrap();
         Self { lab, _turn: turn }
     }

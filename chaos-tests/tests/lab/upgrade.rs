@@ -24,7 +24,7 @@ struct Sidecar(Child);
 impl Sidecar {
     /// The next version, told to take over.
     fn start(conf: &Path) -> Self {
-        let child = Command::new(binary())
+        let child = Command::new(binary().unwrap())
             .args(["route", "--take-over", "--config"])
             .arg(conf)
             .stdout(Stdio::null())

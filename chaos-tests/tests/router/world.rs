@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use quorate_chaos::lab::{Info, Lab, Router};
+use quorate_chaos::lab::{Info, Lab, Router, binary};
 use quorate_chaos::nemesis;
 use quorate_chaos::wire::{Login, Reply, Session, caps};
 
@@ -28,12 +28,7 @@ pub(crate) struct World {
 impl World {
     /// Starts it, or joins the one that `QUORATE_LAB` names: one with two routers.
     pub(crate) fn up() -> Result<Self> {
-        let own = std::env::current_exe()?;
-        let folder = own
-            .parent()
-            .and_then(|deps| deps.parent())
-            .context("no target folder")?;
-        let binary = folder.join("quorate");
+        let binary = binary()?;
         let lab = match std::env::var_os("QUORATE_LAB") {
             Some(dir) => Lab::join(&binary, Path::new(&dir)),
             None => Lab::up_with(&binary, &["--routers", "2"])?,
