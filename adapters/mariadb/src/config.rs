@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::contract;
 use crate::durable;
-use crate::layout::Layout;
+use crate::layout::{Layout, RELAY_LOG};
 
 /// Sizes and limits that no promise rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,11 +107,16 @@ impl ServerConfig {
             ("init_rpl_role", text("SLAVE")),
             ("skip_slave_start", text("1")),
             ("log_bin_index", text("binlog.index")),
-            ("relay_log", text("relay")),
+            ("relay_log", text(RELAY_LOG)),
             ("relay_log_index", text("relay.index")),
             ("max_binlog_size", format!("{}M", tuning.binlog_mib)),
             ("binlog_expire_logs_seconds", tuning.binlog_kept.as_secs().to_string()),
+            // The agent flushes the relay logs once for many events, before it lets an acknowledgement out.
+            ("sync_relay_log", text("0")),
+            // One applier, as a salvage needs; attaching raises it.
             ("slave_parallel_threads", text("0")),
+            // Only what the primary committed together is applied together, so nothing collides and is taken back.
+            ("slave_parallel_mode", text("conservative")),
             ("skip_name_resolve", text("1")),
             // Lets a router tell whose connection it carries. Through the socket only; nobody else comes this way.
             ("proxy_protocol_networks", text("localhost")),
@@ -147,7 +152,7 @@ mod tests {
                 .unwrap_or_else(|| panic!("{needle} missing in {text}"))
         };
         assert!(at("!include") < at("server_id = 7"));
-        assert!(at("server_id = 7") < at("sync_relay_log = 1"));
+        assert!(at("server_id = 7") < at("relay_log_recovery = OFF"));
     }
 
     #[test]

@@ -2,30 +2,34 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::{Conn, Opts, OptsBuilder};
 use tokio::time::timeout;
 
 use crate::error::SqlError;
+use crate::layout::Layout;
+use crate::relay_logs::RelayLogs;
 use crate::secrets::Account;
 use crate::session::Session;
 
 /// How long an idle agent session is kept by the server: longer than any pause of ours.
 const IDLE_SECONDS: usize = 7 * 24 * 3600;
 
-/// Knows the socket and the account.
+/// Knows the socket, the account, and the files behind the server.
 #[derive(Clone)]
 pub struct Connector {
     socket: PathBuf,
     opts: Opts,
+    relay_logs: Arc<RelayLogs>,
 }
 
 impl Connector {
-    /// Sessions of `account` over `socket`.
+    /// Sessions of `account` on the server that `layout` describes.
     #[must_use]
-    pub fn new(socket: impl Into<PathBuf>, account: &Account) -> Self {
-        let socket = socket.into();
+    pub fn new(layout: &Layout, account: &Account) -> Self {
+        let socket = layout.socket().to_owned();
         let opts = OptsBuilder::default()
             .socket(Some(socket.display().to_string()))
             .user(Some(account.user.clone()))
@@ -40,7 +44,14 @@ impl Connector {
         Self {
             socket,
             opts: opts.into(),
+            relay_logs: RelayLogs::of(layout.datadir()),
         }
+    }
+
+    /// The server's relay logs.
+    #[must_use]
+    pub const fn relay_logs(&self) -> &Arc<RelayLogs> {
+        &self.relay_logs
     }
 
     /// Opens a session.
@@ -49,7 +60,7 @@ impl Connector {
     /// Nobody listens, the account is refused, or the limit passes.
     pub async fn connect(&self, limit: Duration) -> Result<Session, SqlError> {
         match timeout(limit, Conn::new(self.opts.clone())).await {
-            Ok(Ok(conn)) => Ok(Session::new(conn)),
+            Ok(Ok(conn)) => Ok(Session::new(conn, self.relay_logs.clone())),
             Ok(Err(source)) => Err(SqlError::Connect {
                 socket: self.socket.clone(),
                 source,

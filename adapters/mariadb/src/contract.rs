@@ -134,12 +134,6 @@ pub const RULES: &[Rule] = &[
         "a crash of this node can take back transactions that it acknowledged and applied, after their relay log is gone",
     ),
     rule(
-        "sync_relay_log",
-        "1",
-        Scope::Always,
-        "a power cut of this node can lose transactions that it acknowledged to the primary",
-    ),
-    rule(
         "relay_log_recovery",
         "OFF",
         Scope::Always,

@@ -49,6 +49,9 @@ pub enum SqlError {
         /// What we wanted, in words.
         operation: &'static str,
     },
+    /// What was received may not survive a power cut, so no position is reported.
+    #[error("the relay logs cannot be made durable; check the disk of the data directory")]
+    NotDurable(#[source] std::io::Error),
     /// The answer did not have the form that 10.11 documents.
     #[error("unexpected answer when asked to {operation}: {detail}; is this a MariaDB 10.11 server?")]
     Unexpected {
@@ -68,7 +71,11 @@ impl SqlError {
                 mysql_async::Error::Server(error) => Some(error.code),
                 _ => None,
             },
-            Self::ConnectTimeout { .. } | Self::Timeout { .. } | Self::Broken { .. } | Self::Unexpected { .. } => None,
+            Self::ConnectTimeout { .. }
+            | Self::Timeout { .. }
+            | Self::Broken { .. }
+            | Self::NotDurable(_)
+            | Self::Unexpected { .. } => None,
         }
     }
 

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// The longest socket path that Linux accepts (`sun_path`, with its terminator).
 const SOCKET_PATH_MAX: usize = 107;
 
+/// Base name of the relay logs, which lie in the data directory.
+pub(crate) const RELAY_LOG: &str = "relay";
+
 /// The paths of one node's server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -79,6 +82,6 @@ impl Layout {
     /// The list of relay log files, oldest first.
     #[must_use]
     pub fn relay_index(&self) -> PathBuf {
-        self.datadir().join("relay.index")
+        self.datadir().join(RELAY_LOG).with_extension("index")
     }
 }

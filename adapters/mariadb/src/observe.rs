@@ -161,10 +161,10 @@ pub(crate) fn further(one: &GtidSet, other: &GtidSet) -> GtidSet {
     gtids.into_iter().collect()
 }
 
-/// Asks the server.
+/// Asks the server. What it received is durable when this returns.
 ///
 /// # Errors
-/// No answer within the limit, or one that is not a 10.11 server's.
+/// No answer within the limit, or one that is not a 10.11 server's; or what it received cannot be made durable.
 pub async fn observe(session: &mut Session, limit: Duration) -> Result<Facts, SqlError> {
     let sets = session.row_sets(OBSERVE, QUERY, limit).await?;
     let [variables, status, replication] = sets.as_slice() else {
@@ -174,6 +174,11 @@ pub async fn observe(session: &mut Session, limit: Duration) -> Result<Facts, Sq
     let mut facts = from_variables(variables)?;
     apply_status(&mut facts, status);
     facts.replication = replication.first().map(from_replication).transpose()?;
+    // Whoever hears a position relies on it, for instance by deleting relay logs that hold the same. What is applied is durable.
+    if !facts.applied().covers(&facts.received()) {
+        let relay_logs = session.relay_logs();
+        relay_logs.make_durable().await.map_err(SqlError::NotDurable)?;
+    }
     Ok(facts)
 }
 

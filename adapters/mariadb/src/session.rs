@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::prelude::{FromValue, Queryable};
@@ -12,23 +13,34 @@ use mysql_async::{Conn, Row};
 use tokio::time::{Instant, timeout};
 
 use crate::error::SqlError;
+use crate::relay_logs::RelayLogs;
 
 /// A connection of the agent's.
 pub struct Session {
     conn: Option<Conn>,
     id: u32,
+    relay_logs: Arc<RelayLogs>,
 }
 
 impl Session {
-    pub(crate) fn new(conn: Conn) -> Self {
+    pub(crate) fn new(conn: Conn, relay_logs: Arc<RelayLogs>) -> Self {
         let id = conn.id();
-        Self { conn: Some(conn), id }
+        Self {
+            conn: Some(conn),
+            id,
+            relay_logs,
+        }
     }
 
     /// The server's number for this connection.
     #[must_use]
     pub const fn id(&self) -> u32 {
         self.id
+    }
+
+    /// The relay logs of its server.
+    pub(crate) const fn relay_logs(&self) -> &Arc<RelayLogs> {
+        &self.relay_logs
     }
 
     /// Whether an abandoned statement made it unusable.

@@ -38,7 +38,7 @@ pub(crate) struct Disk {
     pub(crate) committed: usize,
     /// How many engine commits certainly survive; the rest may be rolled back at a boot as a replica (M7).
     pub(crate) flushed: usize,
-    /// Received since replication was last started afresh (`sync_relay_log=1`).
+    /// Received since replication was last started afresh. The agent makes it durable before it acknowledges or reports it.
     pub(crate) relay: Vec<Txn>,
     /// It received something while it was not entitled to acknowledge: it may legally hold what nobody else does.
     pub(crate) bystander: bool,

@@ -7,9 +7,9 @@ use std::time::Duration;
 use quorate_api::clock::Clock;
 use quorate_api::link::FailsafeGrant;
 use quorate_api::tls::{Role, Tls};
-use quorate_mariadb::Connector;
 use quorate_mariadb::act::Source;
 use quorate_mariadb::secrets::Secrets;
+use quorate_mariadb::{Connector, RelayLogs};
 use quorate_model::{ClusterId, NodeId};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
@@ -125,7 +125,8 @@ impl Agent {
         };
         self.spawn(door.run(listeners.door, stop()));
         let stream = Stream::new(self.events.clone(), nudge);
-        let (relay, answers) = self.feed(listeners.relay, stream.clone());
+        let relay_logs = site.connector.relay_logs().clone();
+        let (relay, answers) = self.feed(listeners.relay, stream.clone(), relay_logs);
         let reports = self.links();
         let (said, heard) = watch::channel(None);
         if let Some(listener) = listeners.health {
@@ -151,7 +152,7 @@ impl Agent {
         let relay = relay.local_addr().unwrap_or(configured);
         Arc::new(Site {
             node: self.caller.node.clone(),
-            connector: Connector::new(server.launch.layout.socket(), &secrets.agent),
+            connector: Connector::new(&server.launch.layout, &secrets.agent),
             launch: server.launch,
             config: server.config,
             source: Source {
@@ -167,13 +168,19 @@ impl Agent {
         })
     }
 
-    fn feed(&self, listener: TcpListener, stream: Arc<Stream>) -> (watch::Sender<Option<Target>>, Answering) {
+    fn feed(
+        &self,
+        listener: TcpListener,
+        stream: Arc<Stream>,
+        relay_logs: Arc<RelayLogs>,
+    ) -> (watch::Sender<Option<Target>>, Answering) {
         let (relay, target) = watch::channel(None);
         let (answers, answered) = mpsc::channel(ANSWERS_MAX);
         let feed = Relay {
             caller: self.caller.clone(),
             target: target.clone(),
             stream,
+            relay_logs,
             tasks: self.tasks.clone(),
         };
         self.spawn(feed.run(listener, self.stop.clone()));

@@ -34,6 +34,10 @@ pub enum Backlog {
 /// How often the source sends a sign of life over an idle stream, in seconds.
 const HEARTBEAT_SECONDS: &str = "0.25";
 
+/// Transactions that are applied at once: those that the primary committed as one group. A replica with one applier falls behind
+/// a primary that commits in groups, and a new primary opens only when its backlog is applied; with four, 32 writers still outran it.
+const APPLIERS: u32 = 16;
+
 /// Points the server at the source and starts replication. A node whose own binlog is ahead of its replicated position
 /// was primary: its binlog position then counts as replicated (`MASTER_DEMOTE_TO_SLAVE`), which is right only for
 /// a history that was checked against the timeline first.
@@ -68,10 +72,7 @@ pub async fn attach(
     session
         .execute("point replication at the source", &change, deadline.left())
         .await?;
-    session
-        .execute("start replication", "START SLAVE", deadline.left())
-        .await?;
-    Ok(())
+    start(session, deadline).await
 }
 
 /// Starts replication afresh from the same source, for instance after the tunnel behind the port has moved.
@@ -85,6 +86,15 @@ pub async fn repoint(session: &mut Session, backlog: &Backlog, limit: Duration) 
         .execute("stop replication", "STOP ALL SLAVES", deadline.left())
         .await?;
     flush_engine(session, deadline).await?;
+    start(session, deadline).await
+}
+
+/// Starts both threads, which are stopped.
+async fn start(session: &mut Session, deadline: Deadline) -> Result<(), ActError> {
+    let appliers = format!("SET GLOBAL slave_parallel_threads={APPLIERS}");
+    session
+        .execute("set the number of appliers", &appliers, deadline.left())
+        .await?;
     session
         .execute("start replication", "START SLAVE", deadline.left())
         .await?;

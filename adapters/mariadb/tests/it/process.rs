@@ -105,7 +105,7 @@ async fn an_agent_run_by_root_can_run_the_server_as_somebody_else() {
     let mut node = Node::prepared("m1", 1);
     node.config.layout = layout.clone();
     node.config.write().unwrap();
-    let connector = Connector::new(layout.socket(), &secrets().agent);
+    let connector = Connector::new(&layout, &secrets().agent);
     let server = Server::start(&Launch {
         layout,
         run_as,

@@ -68,7 +68,7 @@ pub(super) async fn trio() -> Result<Vec<HandNode>> {
         };
         config.write()?;
         let mut node = HandNode {
-            connector: Connector::new(layout.socket(), &secrets.agent),
+            connector: Connector::new(&layout, &secrets.agent),
             launch: Launch {
                 binaries: binaries.clone(),
                 layout,

@@ -1,5 +1,5 @@
 //! Failovers under 64 connections of autocommit reads and writes: nobody may see an error, and nobody may wait much
-//! longer than the failover takes.
+//! longer than the failover takes. The longest statement before the kill says how long one waits in such a load anyway.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts};
 use quorate_api::clock::Clock;
-use quorate_model::Moment;
 use tokio::task::JoinSet;
 
 use super::path::{Path, PathName};
@@ -33,14 +32,25 @@ const POLL: Duration = Duration::from_millis(5);
 /// How much longer than the failover a client may wait.
 const OVER_MOST_MS: f64 = 50.0;
 
+/// One failover, as its clients saw it.
+struct Round {
+    /// Until a new connection writes.
+    gap: Duration,
+    /// The longest statement before the kill.
+    calm: Duration,
+    /// The longest statement that ended after it.
+    stall: Duration,
+    errors: f64,
+}
+
 /// What all clients saw.
 #[derive(Debug, Default)]
 struct Seen {
     statements: AtomicU64,
     errors: AtomicU64,
     stop: AtomicBool,
-    /// Begin and end of the slowest statement.
-    longest: Mutex<Option<(Moment, Moment)>>,
+    /// The slowest statement since it was last asked for.
+    longest: Mutex<Option<Duration>>,
     first_error: Mutex<Option<String>>,
 }
 
@@ -56,33 +66,46 @@ pub async fn failovers(stage: &Stage<'_>, rounds: usize, say: impl Fn(&str)) -> 
     let probe = SetWorkload::options(&stage.lab.info()?, &probe_address)?;
     SetWorkload::prepare(&probe).await?;
     prepare(&stage.options(path)).await?;
-    let (mut stalls, mut gaps, mut over, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut seen = Vec::new();
     for round in 0..rounds {
-        let (gap, stall, failed) = one(stage, path, &probe, round, &say).await?;
-        let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
-        gaps.push(gap);
-        stalls.push(stall);
-        over.push(millis(stall) - millis(gap));
-        errors.push(failed);
+        seen.push(one(stage, path, &probe, round, &say).await?);
     }
+    Ok(figures(&seen))
+}
+
+fn figures(rounds: &[Round]) -> Vec<Figure> {
+    let each = |of: fn(&Round) -> Duration| rounds.iter().map(of).collect::<Vec<_>>();
+    let over = |round: &Round| (round.stall.as_secs_f64() - round.gap.as_secs_f64()) * 1000.0;
     let name = |what: &str| format!("failover, {CONNECTIONS} conn: {what}");
     let mut figures = Vec::new();
     figures.extend(Figure::of(
         &name("errors seen by clients"),
         Unit::Count,
-        errors,
+        rounds.iter().map(|round| round.errors).collect(),
         &[("max", 0.0)],
     ));
-    figures.extend(Figure::of_gaps(&name("time until a new connection writes"), &gaps, &[]));
-    figures.extend(Figure::of_gaps(&name("longest statement"), &stalls, &[]));
-    let over = Figure::of(
+    figures.extend(Figure::of_gaps(
+        &name("time until a new connection writes"),
+        &each(|round| round.gap),
+        &[],
+    ));
+    figures.extend(Figure::of_gaps(
+        &name("longest statement before the kill"),
+        &each(|round| round.calm),
+        &[],
+    ));
+    figures.extend(Figure::of_gaps(
+        &name("longest statement"),
+        &each(|round| round.stall),
+        &[],
+    ));
+    figures.extend(Figure::of(
         &name("longest statement above that time"),
         Unit::Milliseconds,
-        over,
+        rounds.iter().map(over).collect(),
         &[("max", OVER_MOST_MS)],
-    );
-    figures.extend(over);
-    Ok(figures)
+    ));
+    figures
 }
 
 async fn prepare(options: &Opts) -> Result<()> {
@@ -99,14 +122,8 @@ async fn prepare(options: &Opts) -> Result<()> {
     Ok(())
 }
 
-/// One failover: the time that it took, the longest statement, errors.
-async fn one(
-    stage: &Stage<'_>,
-    path: &Path,
-    probe: &Opts,
-    round: usize,
-    say: &impl Fn(&str),
-) -> Result<(Duration, Duration, f64)> {
+/// One failover.
+async fn one(stage: &Stage<'_>, path: &Path, probe: &Opts, round: usize, say: &impl Fn(&str)) -> Result<Round> {
     let lab: &Lab = stage.lab;
     let before = lab.wait_healthy(RECOVERY)?;
     let primary = before.primary.context("no primary")?;
@@ -115,6 +132,7 @@ async fn one(
     let probes = SetWorkload::start(probe, PROBES, 9_000_u64.saturating_add(round as u64));
     wait(&seen, WARM).await?;
     probes.wait_for(PROBE_WARM, STANDSTILL).await?;
+    let calm = seen.longest().context("no statement")?;
     let struck = Clock.now();
     nemesis::kill_server(lab, &primary)?;
     probes.wait_for(PROBE_WARM, STANDSTILL).await?;
@@ -124,17 +142,20 @@ async fn one(
     finish(clients).await?;
     let history = probes.finish().await?;
     let gap = write_gap(&history, struck).context("nothing was acknowledged after the kill")?;
-    let longest = *seen.longest.lock().unwrap_or_else(PoisonError::into_inner);
-    let (began, ended) = longest.context("no statement")?;
-    let stall = ended.since(began);
+    let stall = seen.longest().context("no statement")?;
     let errors = seen.errors.load(Ordering::Relaxed);
     let first = seen.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     say(&format!(
-        "  killed {primary}: failover {gap:?}, longest statement {stall:?}, {errors} errors{}",
+        "  killed {primary}: failover {gap:?}, longest statement {stall:?} (before it {calm:?}), {errors} errors{}",
         first.map_or_else(String::new, |error| format!(", the first: {error}"))
     ));
     #[expect(clippy::cast_precision_loss, reason = "counts of errors are small")]
-    Ok((gap, stall, errors as f64))
+    Ok(Round {
+        gap,
+        calm,
+        stall,
+        errors: errors as f64,
+    })
 }
 
 async fn start(options: &Opts, seen: &Arc<Seen>) -> Result<JoinSet<Result<()>>> {
@@ -156,7 +177,7 @@ async fn client(mut conn: Conn, options: Opts, id: usize, seen: Arc<Seen>) -> Re
     while !seen.stop.load(Ordering::Relaxed) {
         let began = Clock.now();
         let done = conn.query_drop(&sql).await;
-        seen.note(began, Clock.now());
+        seen.note(Clock.now().since(began));
         if let Err(error) = done {
             seen.failed(&error);
             while let Err(error) = redial(&mut conn, &options).await {
@@ -180,12 +201,15 @@ impl Seen {
         first.get_or_insert_with(|| error.to_string());
     }
 
-    fn note(&self, began: Moment, ended: Moment) {
+    fn note(&self, took: Duration) {
         self.statements.fetch_add(1, Ordering::Relaxed);
         let mut longest = self.longest.lock().unwrap_or_else(PoisonError::into_inner);
-        if longest.is_none_or(|(from, to)| to.since(from) < ended.since(began)) {
-            *longest = Some((began, ended));
-        }
+        *longest = (*longest).max(Some(took));
+    }
+
+    /// The slowest statement that ended since the last call.
+    fn longest(&self) -> Option<Duration> {
+        self.longest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_api::link::Purpose;
+use quorate_mariadb::RelayLogs;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -35,6 +36,7 @@ pub(crate) struct Relay {
     pub(crate) caller: Caller,
     pub(crate) target: watch::Receiver<Option<Target>>,
     pub(crate) stream: Arc<Stream>,
+    pub(crate) relay_logs: Arc<RelayLogs>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -93,6 +95,9 @@ impl Relay {
                 if piece.is_empty() {
                     return io::Result::Ok(());
                 }
+                // What goes up may be acknowledgements, for all that the server wrote before them. Those that come meanwhile
+                // share the next flush.
+                self.relay_logs.make_durable().await?;
                 to_primary.write_all(piece).await?;
                 to_primary.flush().await?;
             }

@@ -42,7 +42,7 @@ impl Node {
             tuning,
             include: None,
         };
-        let connector = Connector::new(layout.socket(), &secrets().agent);
+        let connector = Connector::new(&layout, &secrets().agent);
         Self {
             name: name.to_owned(),
             layout,
