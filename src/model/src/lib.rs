@@ -15,6 +15,7 @@
 //!
 //! Start with [`State`], then [`Order`] and [`AgentReport`].
 
+mod alike;
 mod apply;
 mod command;
 mod epoch;
@@ -31,6 +32,7 @@ mod spec;
 mod state;
 mod timeline;
 
+pub use alike::{ALIKE, Alike, differing};
 pub use command::{Cause, Change, Command, Evidence, Refusal, Reply};
 pub use epoch::Epoch;
 pub use finding::{Finding, Severity};

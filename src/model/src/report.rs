@@ -1,6 +1,6 @@
 //! What an agent says about its node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,9 @@ pub struct AgentReport {
     pub wants_handover: bool,
     /// What `doctor` found.
     pub findings: Vec<Finding>,
+    /// Settings that must be the same on every node ([`crate::ALIKE`]), by name; none until they were read.
+    #[serde(default)]
+    pub alike: BTreeMap<String, String>,
 }
 
 /// What the door admits.

@@ -1,10 +1,12 @@
 //! Checks everything that the promise rests on and says in words what is lost where it does not hold.
 
 mod accounts;
+mod alike;
 mod privileges;
 mod tables;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_model::Finding;
@@ -40,4 +42,12 @@ pub async fn examine(
     findings.extend(accounts::check(session, secrets, deadline).await?);
     findings.extend(tables::check(session, deadline).await?);
     Ok(findings)
+}
+
+/// Reads the settings that must be the same on every node, by name. Whether they are is seen where all nodes are known.
+///
+/// # Errors
+/// No answer within the limit.
+pub async fn settings(session: &mut Session, limit: Duration) -> Result<BTreeMap<String, String>, SqlError> {
+    alike::read(session, Deadline::after(limit)).await
 }

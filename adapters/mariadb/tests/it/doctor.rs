@@ -1,7 +1,8 @@
 //! What is wrong is found, and the lost guarantee is named.
 
 use mysql_async::prelude::Queryable;
-use quorate_mariadb::doctor::{Role, examine};
+use quorate_mariadb::doctor::{Role, examine, settings};
+use quorate_model::ALIKE;
 
 use crate::support::{LIMIT, Node, secrets};
 
@@ -18,6 +19,21 @@ async fn a_changed_variable_is_found_with_the_guarantee_it_costs() {
     assert_eq!(findings.len(), 1, "{findings:#?}");
     assert_eq!(findings[0].code, "variable.sync_binlog");
     assert!(findings[0].lost_guarantee.contains("power cut"), "{findings:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_setting_that_nodes_have_in_common_is_read() {
+    let mut node = Node::started("m1", 1).await;
+    let before = settings(node.session(), LIMIT).await.unwrap();
+    assert_eq!(before.len(), ALIKE.len(), "{before:?}");
+    let set = "SET GLOBAL log_bin_trust_function_creators = 1, sql_mode = ''";
+    node.admin().await.query_drop(set).await.unwrap();
+    let after = settings(node.session(), LIMIT).await.unwrap();
+    let changed = ALIKE
+        .iter()
+        .filter(|alike| before[alike.variable] != after[alike.variable]);
+    let changed: Vec<_> = changed.map(|alike| alike.variable).collect();
+    assert_eq!(changed, ["log_bin_trust_function_creators", "sql_mode"], "{after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,7 @@ impl Node {
             order_index: 0,
             wants_handover: self.wants_handover,
             findings: Vec::new(),
+            alike: BTreeMap::new(),
         }
     }
 

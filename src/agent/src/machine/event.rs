@@ -1,5 +1,6 @@
 //! What comes into the machine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_model::{Epoch, Finding, Gtid, GtidSet, LeaseGrant, Moment, NodeId, Order, ServerFacts};
@@ -85,6 +86,8 @@ pub enum Event {
     },
     /// What the doctor found, replacing what it found before.
     Findings(Vec<Finding>),
+    /// The settings that must be the same on every node, by name.
+    Alike(BTreeMap<String, String>),
     /// A planned stop was asked for (SIGTERM). Asked for twice, it is not waited for.
     Terminate,
     /// Time passed. Needed at [`super::Machine::wake`]; harmless at any other time.

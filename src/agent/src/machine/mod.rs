@@ -35,7 +35,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate_model::{Epoch, Finding, GtidSet, Incarnation, Moment, NodeId, Order, Task};
@@ -97,6 +97,7 @@ pub struct Machine {
     moved: Moment,
     final_binlog: Option<GtidSet>,
     findings: Vec<Finding>,
+    alike: BTreeMap<String, String>,
     /// A planned stop, and how long it waits for a handover.
     stop_by: Option<Moment>,
     exited: bool,
@@ -139,6 +140,7 @@ impl Machine {
             moved: Moment::ZERO,
             final_binlog: None,
             findings: Vec::new(),
+            alike: BTreeMap::new(),
             stop_by: None,
             exited: false,
             door: Door::closed(),
@@ -185,6 +187,7 @@ impl Machine {
             } => self.answer_failsafe(from, epoch, seq, release),
             Event::FailsafeGranted { by, epoch, seq, ttl } => self.take_failsafe(by, epoch, seq, ttl),
             Event::Findings(findings) => self.findings = findings,
+            Event::Alike(alike) => self.alike = alike,
             Event::Terminate => self.take_terminate(),
             Event::Tick => {}
         }

@@ -83,6 +83,7 @@ impl Machine {
             final_binlog: self.final_binlog.clone(),
             wants_handover: self.stop_by.is_some(),
             findings: self.findings.clone(),
+            alike: self.alike.clone(),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Checks, again and again, everything that the promise rests on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_mariadb::Session;
-use quorate_mariadb::doctor::examine;
+use quorate_mariadb::doctor::{examine, settings};
+use quorate_model::Finding;
 use tokio::time::sleep;
 
 use super::Site;
@@ -19,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Tells what is found, whenever that changes.
 pub(super) async fn work(site: Arc<Site>) {
-    let mut told = Vec::new();
+    let (mut told, mut alike) = (Vec::new(), BTreeMap::new());
     let mut session: Option<Session> = None;
     sleep(FIRST_AFTER).await;
     loop {
@@ -28,27 +30,39 @@ pub(super) async fn work(site: Arc<Site>) {
             Some(open) => Some(open),
             None => site.connector.connect(LIMIT).await.ok(),
         };
-        if let Some(open) = &mut open
-            && let Ok(found) = examine(open, role, &site.secrets, LIMIT).await
-            // A role that changed meanwhile makes right values look wrong.
-            && role == site.mood.role()
-            && found != told
-        {
-            for finding in &found {
-                let (code, problem) = (&finding.code, &finding.problem);
-                tracing::warn!(
-                    code,
-                    problem,
-                    lost = finding.lost_guarantee,
-                    "the doctor found something"
-                );
+        let mut news = Vec::new();
+        if let Some(open) = &mut open {
+            if let Ok(found) = examine(open, role, &site.secrets, LIMIT).await
+                // A role that changed meanwhile makes right values look wrong.
+                && role == site.mood.role()
+                && found != told
+            {
+                found.iter().for_each(log);
+                told.clone_from(&found);
+                news.push(Event::Findings(found));
             }
-            told.clone_from(&found);
-            if site.events.send(Event::Findings(found)).await.is_err() {
+            if let Ok(read) = settings(open, LIMIT).await
+                && read != alike
+            {
+                alike.clone_from(&read);
+                news.push(Event::Alike(read));
+            }
+        }
+        for event in news {
+            if site.events.send(event).await.is_err() {
                 return;
             }
         }
         session = open.filter(|open| !open.is_broken());
         sleep(EVERY).await;
     }
+}
+
+fn log(finding: &Finding) {
+    tracing::warn!(
+        code = finding.code,
+        problem = finding.problem,
+        lost = finding.lost_guarantee,
+        "the doctor found something"
+    );
 }

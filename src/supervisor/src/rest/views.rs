@@ -9,7 +9,7 @@ use quorate_api::rest::{
 };
 use quorate_model::{
     Change, Endpoint, EpochRecord, Finding, Forecast, HeldBack, JournalEntry, Moment, Plan, RouteTable, Severity,
-    State, Task,
+    State, Task, differing,
 };
 
 use crate::machine::Machine;
@@ -232,6 +232,12 @@ fn cluster_findings(machine: &Machine, plan: &Plan) -> Vec<FindingView> {
             remedy: "bring the replicas back; `quorate status` shows their condition".to_owned(),
         });
     }
+    let seen = machine.observations();
+    let declared = machine.settings().spec.nodes.keys();
+    let alike: Vec<_> = declared
+        .filter_map(|node| Some((node, &seen.report(node)?.alike)))
+        .collect();
+    findings.extend(differing(&alike).iter().map(finding));
     findings
 }
 

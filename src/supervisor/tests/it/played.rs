@@ -116,6 +116,7 @@ fn pristine(node: &str, server_id: u32) -> AgentReport {
         order_index: 0,
         wants_handover: false,
         findings: Vec::new(),
+        alike: BTreeMap::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What nodes say, by what they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate_model::{
@@ -53,6 +53,7 @@ fn report(name: &str, epoch: u64, progress: Progress, position: &str) -> AgentRe
         order_index: 0,
         wants_handover: false,
         findings: Vec::new(),
+        alike: BTreeMap::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A machine in an open epoch: `m1` leads, `m2` and `m3` acknowledge, `s1` decides, `s2` and `s3` watch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -236,6 +237,7 @@ impl Rig {
             order_index: 0,
             wants_handover: false,
             findings: Vec::new(),
+            alike: BTreeMap::new(),
         }
     }
 
