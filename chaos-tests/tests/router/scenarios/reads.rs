@@ -7,13 +7,14 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use quorate_chaos::wire::{Session, caps};
+use quorate_chaos::wire::{Arg, Session, caps};
 
 use crate::Case;
 use crate::world::{Helper, World};
 
 pub(super) const CASES: &[Case] = &[
     ("s50_read_your_writes", s50_read_your_writes),
+    ("s50_every_kind_of_write_is_read", s50_kinds),
     (
         "s51_a_read_that_no_replica_can_serve_in_time_is_served_by_the_primary",
         s51_time_out,
@@ -32,6 +33,8 @@ pub(super) const CASES: &[Case] = &[
 /// Writes that are read back at once, over all sessions.
 const LOOPS: usize = 10_000;
 const SESSIONS: usize = 4;
+/// Writes in bulk that are read back at once.
+const BULKS: usize = 100;
 
 /// Reads back each of its writes; the servers that answered.
 fn write_and_read(session: &mut Session, row: usize) -> Result<BTreeSet<String>> {
@@ -68,6 +71,58 @@ fn s50_read_your_writes(world: &World) -> Result<()> {
         servers.iter().any(|server| *server != primary),
         "no read left the primary: {servers:?}"
     );
+    Ok(())
+}
+
+/// Where the session is, after a read of its own that must see `rows` rows.
+fn position(session: &mut Session, rows: usize) -> Result<String> {
+    let seen = session.value("SELECT COUNT(*) FROM s50k")?;
+    ensure!(seen == rows.to_string(), "{seen} rows in the place of {rows}");
+    session.value("SHOW QUORATE TOKEN")
+}
+
+/// Servers tell the position of a write in different places of their replies, and of one in bulk nowhere.
+fn s50_kinds(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s50k (id INT PRIMARY KEY AUTO_INCREMENT, v INT)",
+        "CREATE OR REPLACE PROCEDURE s50p() BEGIN INSERT INTO s50k (v) VALUES (0); SELECT 1; END",
+    ])?;
+    let mut login = world.through()?;
+    login.caps |= caps::LOCAL_FILES | caps::BULK;
+    let mut session = Session::open(&login)?;
+    let mut last = String::new();
+    let mut rows = 0;
+    for sql in [
+        "INSERT INTO s50k (v) VALUES (1)",
+        "INSERT INTO s50k (v) VALUES (1) RETURNING id, v",
+        "INSERT INTO s50k (v) SELECT 1 FROM DUAL",
+        "REPLACE INTO s50k (v) VALUES (1)",
+        "LOAD DATA LOCAL INFILE 'none' INTO TABLE s50k (v)",
+        "CALL s50p()",
+        "BEGIN NOT ATOMIC INSERT INTO s50k (v) VALUES (1); SELECT 1; END",
+        "SELECT 1; INSERT INTO s50k (v) VALUES (1)",
+        "INSERT INTO s50k (v) VALUES (1); SELECT 1",
+        "EXECUTE IMMEDIATE 'INSERT INTO s50k (v) VALUES (1)'",
+        "BEGIN; INSERT INTO s50k (v) VALUES (1); COMMIT",
+        "SET autocommit = 0; INSERT INTO s50k (v) VALUES (1); SET autocommit = 1",
+        "XA START 's50'; INSERT INTO s50k (v) VALUES (1); XA END 's50'; XA COMMIT 's50' ONE PHASE",
+    ] {
+        session.files = vec![b"1\n".to_vec()];
+        session.run(sql)?;
+        rows += 1;
+        let now = position(&mut session, rows).with_context(|| sql.to_owned())?;
+        ensure!(now != last, "{sql}: no position was told");
+        last = now;
+    }
+    let insert = session.prepare("INSERT INTO s50k (v) VALUES (?)")?.id;
+    for _ in 0..BULKS {
+        let reply = session.bulk(insert, &[vec![Arg::Int(1)], vec![Arg::Int(2)]])?;
+        ensure!(reply.error().is_none(), "{:?}", reply.error());
+        rows += 2;
+        let now = position(&mut session, rows).context("in bulk")?;
+        ensure!(now != last, "in bulk: no position was told");
+        last = now;
+    }
     Ok(())
 }
 

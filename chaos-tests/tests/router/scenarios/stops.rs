@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use quorate_chaos::nemesis;
 use quorate_chaos::wire::{ServerError, Session, command};
 
@@ -14,11 +14,15 @@ pub(super) const CASES: &[Case] = &[
     ("s65_kill_reaches_the_right_session", s65_kill),
     ("s65_kill_of_an_expression_means_what_it_gives", s65_expressions),
     ("s65_kill_of_what_does_not_exist_or_belongs_to_others", s65_refused),
+    ("s65_kill_of_who_waits_for_a_connection", s65_while_waiting),
     (
         "s65_a_session_that_is_killed_during_a_failover_is_never_replayed",
         s65_during_replay,
     ),
 ];
+
+/// Between two looks at a level.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// How a session that runs `SLEEP` ends when `stop` is called with its id.
 fn interrupted(
@@ -147,6 +151,17 @@ fn s65_refused(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// Waits for a level that some session can see.
+fn until(what: &str, mut seen: impl FnMut() -> Result<bool>) -> Result<()> {
+    for _ in 0..RECOVERY.as_millis() / LOOK.as_millis() {
+        if seen()? {
+            return Ok(());
+        }
+        thread::sleep(LOOK);
+    }
+    bail!("{what}: not within {RECOVERY:?}")
+}
+
 fn s65_during_replay(world: &World) -> Result<()> {
     world.make(&["CREATE OR REPLACE TABLE s65 (id INT PRIMARY KEY)"])?;
     world.lab.wait_healthy(RECOVERY)?;
@@ -168,4 +183,47 @@ fn s65_during_replay(world: &World) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn s65_while_waiting(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s65w (id INT PRIMARY KEY)"])?;
+    // One connection for everybody, and nobody is sent away.
+    let before = world.reconfigure(
+        "r2",
+        &[
+            ("max_backends: 512", "max_backends: 1"),
+            ("  wait_ms: 10000", "  wait_ms: 90000"),
+            ("hold_wait_ms: 10000", "hold_wait_ms: 90000"),
+        ],
+    )?;
+    let seen = killed_while_waiting(world);
+    world.restore("r2", &before)?;
+    seen?;
+    let found = world.direct()?.rows("SELECT id FROM s65w")?;
+    ensure!(
+        found == [[Some("1".to_owned())]],
+        "killed statements were carried out: {found:?}"
+    );
+    Ok(())
+}
+
+fn killed_while_waiting(world: &World) -> Result<()> {
+    let login = World::login(&world.router("r2")?.rw);
+    let (mut holder, mut victim, mut killer) = (Session::open(&login)?, Session::open(&login)?, Session::open(&login)?);
+    holder.run("BEGIN")?;
+    holder.run("INSERT INTO s65w VALUES (1)")?;
+    for (kill, code) in [("KILL QUERY", 1317), ("KILL", 1927)] {
+        victim.send(command::QUERY, b"INSERT INTO s65w VALUES (2)")?;
+        until("the victim waits for a connection", || {
+            let rows = killer.rows("SHOW QUORATE STATUS")?;
+            let waiting = rows.iter().find(|row| row[0].as_deref() == Some("waiting_for_backend"));
+            Ok(waiting.is_some_and(|row| row[1].as_deref() != Some("0")))
+        })?;
+        killer.run(&format!("{kill} {}", victim.id))?;
+        let reply = victim.reply().with_context(|| kill.to_owned())?;
+        let error = reply.error().with_context(|| format!("{kill}: it was carried out"))?;
+        ensure!(error.code == code, "{kill}: {error}");
+    }
+    ensure!(victim.query("SELECT 1").is_err(), "the victim lives");
+    holder.run("COMMIT").map(drop)
 }

@@ -1,7 +1,6 @@
 //! Gives a session the server that a command needs: the one it has, a pooled one, or a new connection; and waits for a
 //! primary if there is none.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::{sleep, timeout};
 
 use super::backend::Backend;
+use super::hold::Held;
 use super::job::Job;
 use super::reader::Reader;
 use super::run::LOSSES_MAX;
@@ -118,31 +118,21 @@ impl Session {
         // Each turn but the last has lost a primary under a replay.
         for _ in 0..LOSSES_MAX {
             if self.primary.is_none() {
-                let connected = loop {
-                    self.leave_ended();
-                    let mut seek = pin!(self.seek_primary(&mut trouble));
-                    tokio::select! {
-                        biased;
-                        connected = &mut seek => break Some(connected),
-                        () = ticket.expired() => break None,
-                        () = ended(idle(self.replica.as_deref())) => {}
-                        () = self.split.stopped.cancelled() => return Err(End::Stopped),
-                    }
-                };
-                let Some(connected) = connected else {
-                    self.split.metrics.refused(Refused::HoldExpired);
-                    let why = self.split.routes.borrow().why_closed(self.split.clock.now());
-                    let why = trouble.unwrap_or(why);
-                    return self
-                        .no_server(&format!("{why}; gave up after {}", seconds(ticket.waited())))
-                        .await;
-                };
-                match connected {
-                    Ok(backend) => self.install(Side::Primary, backend),
-                    Err(error) => {
+                match self.hold(&ticket, &mut trouble).await? {
+                    Held::Answered(Ok(backend)) => self.install(Side::Primary, *backend),
+                    Held::Answered(Err(error)) => {
                         let text = String::from_utf8_lossy(&error.message).into_owned();
                         self.send_error(error.code, error.state, &text).await?;
                         return Err(End::Told(text));
+                    }
+                    Held::Killed(kill) => return self.interrupted(kill).await.map(|()| false),
+                    Held::Expired => {
+                        self.split.metrics.refused(Refused::HoldExpired);
+                        let why = self.split.routes.borrow().why_closed(self.split.clock.now());
+                        let why = trouble.unwrap_or(why);
+                        return self
+                            .no_server(&format!("{why}; gave up after {}", seconds(ticket.waited())))
+                            .await;
                     }
                 }
             }
@@ -151,6 +141,8 @@ impl Session {
             }
             match self.replay().await? {
                 Replayed::Done => return Ok(true),
+                // Then it was lost because of that, and is not replayed once more.
+                Replayed::Lost if self.was_killed().await => return Err(End::Killed),
                 Replayed::Lost => {}
                 Replayed::Told => return Ok(false),
             }

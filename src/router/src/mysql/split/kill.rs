@@ -151,13 +151,24 @@ impl Session {
 
     /// What a server answers who kills itself; its connections are closed with it.
     async fn kill_self(&mut self, query: bool) -> Result<(), End> {
-        if query {
-            let (code, sqlstate) = QUERY_INTERRUPTED;
-            return self.send_error(code, sqlstate, "Query execution was interrupted").await;
+        self.interrupted(if query { Signal::Query } else { Signal::Connection })
+            .await
+    }
+
+    /// Tells a client whose command waits for a server that somebody killed it. Nothing of the command was carried out, and
+    /// nothing will be.
+    pub(super) async fn interrupted(&mut self, kill: Signal) -> Result<(), End> {
+        match kill {
+            Signal::Query => {
+                let (code, sqlstate) = QUERY_INTERRUPTED;
+                self.send_error(code, sqlstate, "Query execution was interrupted").await
+            }
+            Signal::Connection => {
+                let (code, sqlstate) = CONNECTION_KILLED;
+                self.send_error(code, sqlstate, "Connection was killed").await?;
+                Err(End::Killed)
+            }
         }
-        let (code, sqlstate) = CONNECTION_KILLED;
-        self.send_error(code, sqlstate, "Connection was killed").await?;
-        Err(End::Killed)
     }
 
     /// The id that an expression gives on the primary, where the session's variables are; none if the client was told why
@@ -223,7 +234,7 @@ impl Session {
 }
 
 /// Sends a statement of the router's own behind what is due before it. A refusal is the server's own.
-async fn say(backend: &mut Backend, text: &[u8]) -> Result<Result<Outcome, Refusal>, Stop> {
+pub(super) async fn say(backend: &mut Backend, text: &[u8]) -> Result<Result<Outcome, Refusal>, Stop> {
     put_command(&mut backend.outbound, 0, &[&[Command::Query.byte()], text]);
     backend.flush().await?;
     let settled = settle(backend).await?;

@@ -112,7 +112,7 @@ impl Session {
 
     /// Whether the connection was lost because somebody killed the session: the server does so a moment before the router
     /// is told that it was allowed.
-    async fn was_killed(&self) -> bool {
+    pub(super) async fn was_killed(&self) -> bool {
         let told = tokio::time::timeout(KILL_TOLD_WITHIN, self.card.killed()).await;
         matches!(told, Ok(Kill::Connection))
     }

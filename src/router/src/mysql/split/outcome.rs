@@ -1,5 +1,7 @@
 //! Asks what became of a statement whose server was lost, and gets the session its next primary meanwhile: who must send it
-//! again does so in the moment of the verdict, instead of joining the queue for connections then.
+//! again does so in the moment of the verdict, instead of joining the queue for connections then. Who is killed meanwhile ends
+//! without an answer: what became of the statement is not known yet, and it is not sent again. A statement alone cannot be
+//! interrupted any more.
 
 use std::pin::{Pin, pin};
 
@@ -11,6 +13,7 @@ use super::lost::Sent;
 use super::run::gone;
 use super::session::{End, Session};
 use crate::core::hold::Ticket;
+use crate::mysql::fleet::registry::Kill;
 use crate::mysql::recover::plan::{Action, Next, Then, after};
 use crate::mysql::recover::verdict::Question;
 use crate::mysql::session::route::Side;
@@ -61,10 +64,13 @@ impl Session {
                 }
                 continue;
             }
-            let Self { primary, replica, .. } = self;
+            let Self {
+                primary, replica, card, ..
+            } = self;
             tokio::select! {
                 biased;
                 () = split.stopped.cancelled() => return Err(End::Stopped),
+                Kill::Connection = card.killed() => return Err(End::Killed),
                 decided = &mut asked => next = Some(decided),
                 () = gone(primary.as_deref_mut()) => self.drop_backend(Side::Primary),
                 () = ended(idle(replica.as_deref())) => {}
@@ -94,6 +100,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.split.stopped.cancelled() => return Err(End::Stopped),
+                Kill::Connection = self.card.killed() => return Err(End::Killed),
                 decided = &mut asked, if next.is_none() => {
                     if !wants_server(next.insert(decided)) || fleet.view().epoch <= epoch {
                         return Ok(Sought::Again);

@@ -109,6 +109,7 @@ impl Session {
             self.no_server::<()>(&why).await?;
             return Ok(Reader::Told);
         };
+        let card = Arc::clone(&self.card);
         let found = {
             let mut changes = split.fleet.changes();
             let mut seek = pin!(async {
@@ -125,10 +126,15 @@ impl Session {
             });
             tokio::select! {
                 biased;
-                reader = &mut seek => Some(reader),
-                () = ticket.expired() => None,
+                kill = card.killed() => Err(kill),
+                reader = &mut seek => Ok(Some(reader)),
+                () = ticket.expired() => Ok(None),
                 () = split.stopped.cancelled() => return Err(End::Stopped),
             }
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(kill) => return self.interrupted(kill).await.map(|()| Reader::Told),
         };
         let Some(reader) = found else {
             split.metrics.refused(Refused::HoldExpired);

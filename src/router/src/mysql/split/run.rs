@@ -243,6 +243,9 @@ impl Session {
             match answer {
                 Ok(Answer::Passed(outcome, sum)) => {
                     self.learn(job, side, &outcome, sum, started.elapsed());
+                    if job.command == Command::StmtBulkExecute && side == Side::Primary && outcome.gtid.is_none() {
+                        Box::pin(self.ask_position()).await;
+                    }
                     return Ok(Some((side, outcome)));
                 }
                 Ok(Answer::Silent) => return Ok(None),
