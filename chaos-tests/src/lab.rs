@@ -87,6 +87,12 @@ impl Lab {
         }
     }
 
+    /// The program that the lab runs.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// The lab's folder.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -17,6 +17,9 @@ pub struct Loss {
     pub lost: Vec<u64>,
     /// Stored though nobody ever sent them.
     pub phantoms: Vec<u64>,
+    /// Stored though their clients got no acknowledgement: replies that were lost. Where servers die that may happen; where a
+    /// router stops in order it must not.
+    pub unanswered: Vec<u64>,
 }
 
 /// Every id that the server at `options` holds.
@@ -41,6 +44,7 @@ pub fn lost_writes(history: &History, stored: &BTreeSet<u64>) -> Loss {
         acknowledged: acknowledged.len(),
         lost: acknowledged.difference(stored).copied().collect(),
         phantoms: stored.difference(&sent).copied().collect(),
+        unanswered: (&(stored & &sent) - &acknowledged).into_iter().collect(),
     }
 }
 
@@ -51,7 +55,7 @@ mod tests {
     use quorate_model::Moment;
 
     #[test]
-    fn a_lost_write_and_a_phantom_are_found_and_an_unknown_write_is_neither() {
+    fn a_lost_write_a_phantom_and_a_lost_reply_are_found_and_an_unknown_write_is_none() {
         let write = |id, outcome| Write {
             id,
             sent: Moment::ZERO,
@@ -63,10 +67,12 @@ mod tests {
                 write(1, Outcome::Acknowledged),
                 write(2, Outcome::Acknowledged),
                 write(3, Outcome::Unknown),
+                write(4, Outcome::Unknown),
             ],
             redials: 0,
         };
         let loss = lost_writes(&history, &BTreeSet::from([1, 3, 9]));
         assert_eq!((loss.acknowledged, loss.lost, loss.phantoms), (2, vec![2], vec![9]));
+        assert_eq!(loss.unanswered, [3]);
     }
 }

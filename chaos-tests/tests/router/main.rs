@@ -10,6 +10,7 @@
 mod clients;
 mod differ;
 mod scenarios;
+mod sidecar;
 mod world;
 
 use std::io::Write as _;

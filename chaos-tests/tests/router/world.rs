@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use quorate_chaos::lab::{Info, Lab, Router, binary};
 use quorate_chaos::nemesis;
 use quorate_chaos::wire::{Login, Reply, Session, caps};
+use quorate_router::ClientTls;
+
+use crate::sidecar::Sidecar;
 
 /// The database that tests use.
 pub(crate) const DATABASE: &str = "compat";
@@ -22,6 +26,8 @@ pub(crate) const RECOVERY: Duration = Duration::from_secs(90);
 
 /// A lab with accounts and a database.
 pub(crate) struct World {
+    /// Started by the first test that needs it; it goes before the lab does.
+    secured: OnceLock<Sidecar>,
     pub(crate) lab: Lab,
 }
 
@@ -33,7 +39,10 @@ impl World {
             Some(dir) => Lab::join(&binary, Path::new(&dir)),
             None => Lab::up_with(&binary, &["--routers", "2"])?,
         };
-        let world = Self { lab };
+        let world = Self {
+            secured: OnceLock::new(),
+            lab,
+        };
         world.lab.wait_healthy(RECOVERY)?;
         let mut admin = world.admin()?;
         for sql in [
@@ -90,6 +99,22 @@ impl World {
     /// How to reach the split port.
     pub(crate) fn through(&self) -> Result<Login> {
         Ok(Self::login(&self.router("r1")?.rw))
+    }
+
+    /// A router that sends clients without TLS away.
+    pub(crate) fn secured(&self) -> Result<&Sidecar> {
+        if let Some(there) = self.secured.get() {
+            return Ok(there);
+        }
+        let started = Sidecar::start(self, "tls", |config| {
+            config.client_tls = Some(ClientTls {
+                cert: config.tls.cert.clone(),
+                key: config.tls.key.clone(),
+                ca: None,
+                required: true,
+            });
+        })?;
+        Ok(self.secured.get_or_init(|| started))
     }
 
     /// How to reach the primary without a router.

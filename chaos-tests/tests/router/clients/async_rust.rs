@@ -8,17 +8,17 @@ use anyhow::{Context as _, Result};
 use futures_util::FutureExt as _;
 use futures_util::stream;
 use mysql_async::prelude::{Protocol, Queryable as _};
-use mysql_async::{ChangeUserOpts, Conn, Error, Opts, OptsBuilder, Params, QueryResult, Value};
+use mysql_async::{ChangeUserOpts, Conn, Error, Opts, OptsBuilder, Params, QueryResult, SslOpts, Value};
 use quorate_chaos::wire::Login;
 
 use crate::world::{DATABASE, PASSWORD, USER};
 
-/// Runs it; what came of every step.
-pub(super) fn run(login: &Login, suite: &Path, data: &Path) -> Result<String> {
+/// Runs it; what came of every step. With TLS if there is an `authority`, which must have signed the certificate.
+pub(super) fn run(login: &Login, authority: Option<&Path>, suite: &Path, data: &Path) -> Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let text = std::fs::read_to_string(suite)?;
     let mut client = Client {
-        options: options(login, data.to_owned())?,
+        options: options(login, authority, data.to_owned())?,
         data: data.display().to_string(),
         open: BTreeMap::new(),
         said: String::new(),
@@ -38,14 +38,20 @@ pub(super) fn run(login: &Login, suite: &Path, data: &Path) -> Result<String> {
     })
 }
 
-fn options(login: &Login, data: PathBuf) -> Result<Opts> {
+fn options(login: &Login, authority: Option<&Path>, data: PathBuf) -> Result<Opts> {
     let (host, port) = login.address.rsplit_once(':').context("address without port")?;
     let files = move |_: &[u8]| {
         let content = std::fs::read(&data).map(Into::into);
         let stream: mysql_async::InfileData = Box::pin(stream::iter([content]));
         async move { Ok(stream) }.boxed()
     };
+    let verified = authority.map(|authority| {
+        SslOpts::default()
+            .with_root_certs(vec![authority.to_owned().into()])
+            .with_disable_built_in_roots(true)
+    });
     Ok(OptsBuilder::default()
+        .ssl_opts(verified)
         .ip_or_hostname(host)
         .tcp_port(port.parse()?)
         .user(Some(USER))

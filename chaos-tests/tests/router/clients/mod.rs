@@ -1,4 +1,5 @@
-//! Real clients run `suite.txt` directly and through the router; what they print must be the same, byte for byte.
+//! Real clients run `suite.txt` directly, through a router, and through one with TLS whose certificate they verify; what they
+//! print must be the same, byte for byte.
 //!
 //! Pinned versions are installed below the target folder on first use. Without network or tool chain a test says that it was
 //! skipped; on a build server it fails.
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use quorate_api::pki::{Authority, CA_CERT};
 use quorate_chaos::wire::Login;
 
 use crate::Case;
@@ -21,7 +23,24 @@ pub(crate) const CASES: &[Case] = &[
     ("clients_pymysql", pymysql),
     ("clients_node", node),
     ("clients_go", go),
+    (
+        "clients_without_tls_or_with_another_authority_do_not_get_in",
+        not_without_tls,
+    ),
 ];
+
+/// A way to the servers.
+struct Way {
+    login: Login,
+    /// The authority whose certificate must be at its end; without it there is no TLS.
+    authority: Option<PathBuf>,
+}
+
+impl Way {
+    fn host_and_port(&self) -> Result<(&str, &str)> {
+        self.login.address.rsplit_once(':').context("address without port")
+    }
+}
 
 /// Tables that an earlier run has left, whose notes this client would print.
 const NOTHING_LEFT: &str = "SET sql_notes = 0//\n\
@@ -44,15 +63,38 @@ fn data(world: &World) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Runs the suite both ways; the same must be printed, and it must be much.
-fn compare(world: &World, run: impl Fn(&Login) -> Result<String>) -> Result<()> {
-    let mut printed = Vec::new();
-    for login in [world.around()?, world.through()?] {
+/// Directly first.
+fn ways(world: &World) -> Result<[Way; 3]> {
+    let plain = |login| Way { login, authority: None };
+    let secured = world.secured()?;
+    Ok([
+        plain(world.around()?),
+        plain(world.through()?),
+        Way {
+            login: World::login(&secured.rw),
+            authority: Some(secured.authority.clone()),
+        },
+    ])
+}
+
+/// Runs the suite on all ways; the same must be printed, and it must be much.
+fn compare(world: &World, run: impl Fn(&Way) -> Result<String>) -> Result<()> {
+    let printed = ways(world)?
+        .iter()
         // Ports differ, and are none of the suite's business.
-        printed.push(run(&login).with_context(|| format!("at {}", login.address))?);
-    }
-    ensure!(printed[0].lines().count() > 300, "too little was done:\n{}", printed[0]);
-    let (mut around, mut through) = (printed[0].lines(), printed[1].lines());
+        .map(|way| run(way).with_context(|| format!("at {}", way.login.address)))
+        .collect::<Result<Vec<_>>>()?;
+    let [around, plain, secured] = &printed[..] else {
+        anyhow::bail!("three runs were made");
+    };
+    ensure!(around.lines().count() > 300, "too little was done:\n{around}");
+    same(around, plain)?;
+    same(around, secured).context("with TLS")
+}
+
+/// Names the first step whose lines differ.
+fn same(around: &str, through: &str) -> Result<()> {
+    let (mut around, mut through) = (around.lines(), through.lines());
     let mut last = "";
     loop {
         let (one, two) = (around.next(), through.next());
@@ -65,21 +107,24 @@ fn compare(world: &World, run: impl Fn(&Login) -> Result<String>) -> Result<()> 
     }
 }
 
-/// What a program prints that takes the suite, the address, the password and the file.
+/// What a program prints that takes the suite, the address, the password, the file, and perhaps an authority.
 fn program(world: &World, command: &Command) -> Result<()> {
     let data = data(world)?;
     let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
     let name = command.get_program().to_owned();
-    compare(world, |login| {
-        let (host, port) = login.address.rsplit_once(':').context("address without port")?;
+    compare(world, |way| {
+        let (host, port) = way.host_and_port()?;
         let mut command = Command::new(&name);
-        tools::output(command.args(&args).arg(suite()).args([host, port, PASSWORD]).arg(&data))
+        command.args(&args).arg(suite()).args([host, port, PASSWORD]).arg(&data);
+        tools::output(command.args(&way.authority))
     })
 }
 
 fn mysql_async(world: &World) -> Result<()> {
     let data = data(world)?;
-    compare(world, |login| async_rust::run(login, &suite(), &data))
+    compare(world, |way| {
+        async_rust::run(&way.login, way.authority.as_deref(), &suite(), &data)
+    })
 }
 
 fn pymysql(world: &World) -> Result<()> {
@@ -107,6 +152,22 @@ fn go(world: &World) -> Result<()> {
     }
 }
 
+fn not_without_tls(world: &World) -> Result<()> {
+    let (data, secured) = (data(world)?, world.secured()?);
+    let login = World::login(&secured.rw);
+    let run = |authority: Option<&Path>| async_rust::run(&login, authority, &suite(), &data);
+    let plain = run(None).err().context("let in without TLS")?;
+    ensure!(format!("{plain:#}").contains("3159"), "{plain:#}");
+    let other = world.file("another-authority");
+    if !other.exists() {
+        Authority::create(&other, "another")?;
+    }
+    let refused = run(Some(&other.join(CA_CERT))).err();
+    let refused = refused.context("a certificate of another authority was taken")?;
+    ensure!(format!("{refused:#}").contains("UnknownIssuer"), "{refused:#}");
+    Ok(())
+}
+
 /// The command line client, with everything that it can say about a result. It runs what the suite's first connection runs.
 fn connector_c(world: &World) -> Result<()> {
     let suite = std::fs::read_to_string(suite())?;
@@ -122,14 +183,13 @@ fn connector_c(world: &World) -> Result<()> {
         &path,
         format!("SET @quorate_causal_reads = 'global'//\n{NOTHING_LEFT}{statements}"),
     )?;
-    compare(world, |login| {
-        let (host, port) = login.address.rsplit_once(':').context("address without port")?;
+    compare(world, |way| {
+        let (host, port) = way.host_and_port()?;
         let mut command = Command::new("mariadb");
         command
             .args([
                 "--no-defaults",
                 "--protocol=tcp",
-                "--skip-ssl",
                 "-h",
                 host,
                 "-P",
@@ -150,6 +210,10 @@ fn connector_c(world: &World) -> Result<()> {
             .args(["--default-character-set=utf8mb4", "--delimiter=//"])
             .env("MYSQL_PWD", PASSWORD)
             .stdin(std::fs::File::open(&path)?);
+        match &way.authority {
+            Some(authority) => command.arg("--ssl-verify-server-cert").arg("--ssl-ca").arg(authority),
+            None => command.arg("--skip-ssl"),
+        };
         let output = command.output()?;
         let text = [output.stdout, output.stderr].concat();
         Ok(timeless(&String::from_utf8_lossy(&text)))

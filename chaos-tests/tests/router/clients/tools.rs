@@ -87,7 +87,8 @@ pub(super) fn node(sources: &Path) -> Result<Option<PathBuf>> {
     unless_missing("Node's mysql2", make())
 }
 
-/// The program in Go. Debian 12's Go is old, so the driver is too.
+/// The program in Go. Debian 12's Go 1.19 builds this driver; the next one asks for 1.20, and the one before hangs when the
+/// second of several statements fails.
 pub(super) fn go(sources: &Path) -> Result<Option<PathBuf>> {
     let binary = place("go")?.join("compat");
     let make = || {

@@ -11,6 +11,7 @@ mod state;
 mod statements;
 mod stops;
 mod transactions;
+mod upgrade;
 
 use crate::Case;
 
@@ -26,4 +27,10 @@ pub(crate) const QUIET: &[&[Case]] = &[
 ];
 
 /// Those that do not.
-pub(crate) const KILLING: &[&[Case]] = &[stops::CASES, between::CASES, failover::CASES, life::CASES];
+pub(crate) const KILLING: &[&[Case]] = &[
+    stops::CASES,
+    between::CASES,
+    failover::CASES,
+    life::CASES,
+    upgrade::CASES,
+];

@@ -4,6 +4,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -31,6 +33,9 @@ func connect(user string) (*connection, error) {
 	config.User, config.Passwd, config.Net, config.Addr, config.DBName = user, password, "tcp", host+":"+port, "compat"
 	config.MultiStatements, config.AllowAllFiles = true, true
 	config.Params = map[string]string{"charset": "utf8mb4"}
+	if len(os.Args) > 6 {
+		config.TLSConfig = "verified"
+	}
 	pool, err := sql.Open("mysql", config.FormatDSN())
 	if err != nil {
 		return nil, err
@@ -124,8 +129,26 @@ func step(connections map[string]*connection, name, mark, rest string) (err erro
 	return err
 }
 
+func verify(ca string) error {
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("no certificate in %s", ca)
+	}
+	return mysql.RegisterTLSConfig("verified", &tls.Config{RootCAs: roots, ServerName: host})
+}
+
 func main() {
 	host, port, password, data = os.Args[2], os.Args[3], os.Args[4], os.Args[5]
+	// The authority whose certificate the server must have; without it there is no TLS.
+	if len(os.Args) > 6 {
+		if err := verify(os.Args[6]); err != nil {
+			panic(err)
+		}
+	}
 	suite, err := os.Open(os.Args[1])
 	if err != nil {
 		panic(err)

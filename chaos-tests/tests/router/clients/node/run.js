@@ -5,8 +5,10 @@ const fs = require('fs');
 const mariadb = require('mariadb');
 const mysql = require('mysql2/promise');
 
-const [suite, host, port, password, data] = process.argv.slice(2);
-const account = { host, port: Number(port), password, database: 'compat' };
+const [suite, host, port, password, data, ca] = process.argv.slice(2);
+// The authority whose certificate the server must have; without it there is no TLS.
+const ssl = ca && { ca: fs.readFileSync(ca), verifyIdentity: true, rejectUnauthorized: true };
+const account = { host, port: Number(port), password, database: 'compat', ssl };
 
 const show = (value) =>
   JSON.stringify(value, (_, it) => {

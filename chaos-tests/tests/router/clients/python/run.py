@@ -8,6 +8,8 @@ import pymysql
 from pymysql.constants import CLIENT
 
 suite, host, port, password, data = sys.argv[1:6]
+# The authority whose certificate the server must have; without it there is no TLS.
+ca = sys.argv[6] if len(sys.argv) > 6 else None
 
 
 def connect(user="compat"):
@@ -21,6 +23,9 @@ def connect(user="compat"):
         local_infile=True,
         autocommit=None,
         client_flag=CLIENT.MULTI_STATEMENTS,
+        ssl_ca=ca,
+        ssl_verify_cert=True if ca else None,
+        ssl_verify_identity=True if ca else None,
     )
     with conn.cursor() as cursor:
         cursor.execute("SET @quorate_causal_reads = 'global'")
