@@ -41,12 +41,13 @@ fn interrupted(
     )?;
     // Wait until it sleeps: it shows up in the list under its id.
     let asleep = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id} AND info LIKE '%SLEEP%'");
-    for _ in 0..200 {
+    for _ in 0..3000 {
         if killer.value(&asleep)? == "1" {
             break;
         }
         thread::sleep(Duration::from_millis(10));
     }
+    ensure!(killer.value(&asleep)? == "1", "the victim does not sleep");
     stop(&mut killer, id)?;
     let ended = victim
         .reply()
