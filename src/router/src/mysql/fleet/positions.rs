@@ -155,14 +155,27 @@ impl Fleet {
         });
     }
 
-    /// Waits for an epoch after `epoch`, open or not. When the router stops it never comes.
-    pub(crate) async fn past(&self, epoch: Epoch) {
+    /// Waits for a list that `fit` makes something of. When the router stops it never comes.
+    pub(crate) async fn until<T>(&self, fit: impl Fn(&View) -> Option<T>) -> T {
         let mut changes = self.changes();
-        while self.view().epoch <= epoch {
-            if changes.changed().await.is_err() {
-                std::future::pending::<()>().await;
+        loop {
+            let found = fit(&self.view());
+            match found {
+                Some(found) => return found,
+                None if changes.changed().await.is_err() => std::future::pending().await,
+                None => {}
             }
         }
+    }
+
+    /// Waits for an epoch after `epoch`, open or not.
+    pub(crate) async fn past(&self, epoch: Epoch) {
+        self.until(|view| (view.epoch > epoch).then_some(())).await;
+    }
+
+    /// Waits for an open primary.
+    pub(crate) async fn open(&self) -> (Arc<Server>, Epoch) {
+        self.until(|view| Some((view.primary.clone()?, view.epoch))).await
     }
 
     /// A server is fit now that was not a moment ago: who waits for one looks again.

@@ -156,26 +156,14 @@ impl Session {
 
     /// Waits for an open primary and connects to it; or what the server says to the login. Dropping it loses nothing.
     pub(super) async fn seek_primary(&self, trouble: &mut Option<String>) -> Result<Backend, ServerError> {
-        let mut changes = self.split.fleet.changes();
         loop {
-            changes.mark_unchanged();
-            let (primary, epoch) = {
-                let view = self.split.fleet.view();
-                (view.primary.clone(), view.epoch)
-            };
-            if let Some(primary) = primary {
-                match self.connect(&primary, epoch, Access::Write).await {
-                    Ok(backend) => return Ok(backend),
-                    Err(NoBackend::Refused(error)) => return Err(error),
-                    Err(error) => *trouble = Some(format!("{} leads epoch {epoch}, but {error}", primary.node())),
-                }
-                sleep(RETRY).await;
-            } else {
-                // An error means that the router stops, which the caller sees by itself.
-                if changes.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
+            let (primary, epoch) = self.split.fleet.open().await;
+            match self.connect(&primary, epoch, Access::Write).await {
+                Ok(backend) => return Ok(backend),
+                Err(NoBackend::Refused(error)) => return Err(error),
+                Err(error) => *trouble = Some(format!("{} leads epoch {epoch}, but {error}", primary.node())),
             }
+            sleep(RETRY).await;
         }
     }
 

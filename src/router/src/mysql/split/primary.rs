@@ -26,21 +26,8 @@ impl Primary for OpenPrimary {
     type Stream = DoorStream;
 
     async fn open(&self) -> Epoch {
-        let mut changes = self.fleet.changes();
-        loop {
-            changes.mark_unchanged();
-            let open = {
-                let view = self.fleet.view();
-                view.primary.as_ref().map(|_| view.epoch)
-            };
-            if let Some(epoch) = open {
-                return epoch;
-            }
-            if changes.changed().await.is_err() {
-                // The router stops, and with it who asks.
-                std::future::pending::<()>().await;
-            }
-        }
+        let (_, epoch) = self.fleet.open().await;
+        epoch
     }
 
     async fn dial(&self) -> io::Result<DoorStream> {
