@@ -275,6 +275,10 @@ fn s59_about_the_last_statement(world: &World) -> Result<()> {
         "DELETE FROM s59 WHERE v = 3 LIMIT 1",
         "SELECT ROW_COUNT(), @@warning_count",
         "SELECT LAST_INSERT_ID(), @@last_insert_id, @@identity",
+        "INSERT INTO s59 (v) VALUES (7), (8)",
+        "SELECT LAST_INSERT_ID(), ROW_COUNT()",
+        "SELECT v FROM s59 WHERE v > 6 ORDER BY id",
+        "SELECT LAST_INSERT_ID(), ROW_COUNT(), @@warning_count",
     ];
     for capabilities in [0, caps::DEPRECATE_EOF, caps::DEPRECATE_EOF | caps::FOUND_ROWS] {
         world.same(capabilities, &make, &statements)?;

@@ -89,15 +89,17 @@ fn both(world: &World, make: &[&str], work: impl Fn(&mut Session) -> Result<Vec<
     Ok(())
 }
 
-/// The packets of a reply, without the statement's number in an error: servers number statements over all connections.
+/// The packets of a reply, without the statement's number in brackets in an error: servers number statements over all connections,
+/// and the router over those of a session.
 fn anonymous(reply: &Reply) -> Vec<Vec<u8>> {
-    let error = |packet: &Vec<u8>| packet.first() == Some(&0xff);
-    let text = |packet: &Vec<u8>| packet.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect();
-    reply
-        .comparable()
-        .iter()
-        .map(|packet| if error(packet) { text(packet) } else { packet.clone() })
-        .collect()
+    let mut packets = reply.comparable();
+    for packet in packets.iter_mut().filter(|packet| packet.first() == Some(&0xff)) {
+        let bracket = |byte| packet.iter().position(|there| *there == byte);
+        if let (Some(open), Some(close)) = (bracket(b'('), bracket(b')')) {
+            packet.drain(open..close);
+        }
+    }
+    packets
 }
 
 /// Prepares; the reply without the id in it.
@@ -197,7 +199,12 @@ fn s61_cursors(world: &World) -> Result<()> {
         }
         // A cursor that was left open, and one that is not there.
         replies.push(session.execute_with(select, &[Arg::Int(0)], false, true)?);
-        replies.push(session.fetch(select, 5)?);
+        let none = session.fetch(select, 5)?;
+        let named = none
+            .error()
+            .is_some_and(|error| error.text.contains(&format!("({select})")));
+        ensure!(named, "not the client's number of the statement: {:?}", none.error());
+        replies.push(none);
         Ok(replies)
     })
 }

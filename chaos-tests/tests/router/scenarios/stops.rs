@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use quorate_chaos::nemesis;
-use quorate_chaos::wire::{ServerError, Session, command};
+use quorate_chaos::wire::{Arg, ServerError, Session, command};
 
 use crate::Case;
 use crate::world::{RECOVERY, USER, World};
@@ -82,6 +82,18 @@ fn s65_kill(world: &World) -> Result<()> {
         Ok(())
     })?;
     ensure!(victim.value("SELECT 1").is_err(), "COM_PROCESS_KILL: the session lives");
+    let (mut victim, ended) = interrupted(world, |killer, id| {
+        let kill = killer.prepare("KILL QUERY ?")?.id;
+        let reply = killer.execute(kill, &[Arg::Int(i64::from(id))])?;
+        ensure!(reply.error().is_none(), "prepared: {:?}", reply.error());
+        Ok(())
+    })?;
+    let error = ended?;
+    ensure!(error.code == 1317, "a prepared KILL QUERY: {error}");
+    ensure!(
+        victim.value("SELECT 1")? == "1",
+        "prepared: the session ended with its query"
+    );
 
     let mut own = world.session()?;
     let error = own.refused("KILL QUERY CONNECTION_ID()")?;
@@ -141,14 +153,39 @@ fn s65_refused(world: &World) -> Result<()> {
     for login in [world.around()?, world.through()?] {
         let mut session = Session::open(&login)?;
         let mut all = Vec::new();
-        for sql in ["KILL 4000000000", "KILL QUERY 4000000000", "KILL"] {
+        for sql in [
+            "KILL 4000000000",
+            "KILL QUERY 4000000000",
+            "KILL 'x'",
+            "KILL QUERY '4000000000'",
+            "KILL",
+        ] {
             all.push(session.query(sql)?.sets);
+        }
+        let kill = session.prepare("KILL ?")?.id;
+        let typed = [
+            Arg::Int(4_000_000_000),
+            Arg::from("4000000000"),
+            Arg::from("x"),
+            Arg::Double(3_999_999_999.7),
+            Arg::Null,
+        ];
+        for arg in typed {
+            all.push(session.execute_with(kill, &[arg], false, true)?.sets);
+        }
+        for body in [&[][..], &[1], &[0, 40, 107], &[0, 40, 107, 238]] {
+            all.push(session.ask(command::PROCESS_KILL, body)?.sets);
         }
         replies.push(all);
     }
     for (around, through) in replies[0].iter().zip(&replies[1]) {
         ensure!(around == through, "{around:?} and {through:?}");
     }
+    let mut session = world.session()?;
+    let kill = session.prepare("KILL ? + 1")?.id;
+    let reply = session.execute_with(kill, &[Arg::Int(1)], false, true)?;
+    let error = reply.error().context("a server's thread was named")?;
+    ensure!(error.code == 1235, "{error}");
     // Of another user: only with the right to.
     let mut session = world.session()?;
     let error = session.refused(&format!("KILL {}", owner.id))?;

@@ -1,6 +1,6 @@
 //! Transactions, however they are begun, stay on one server; writes in disguise go to the primary.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use quorate_chaos::wire::Session;
 
 use crate::Case;
@@ -15,6 +15,8 @@ pub(super) const CASES: &[Case] = &[
     ),
     ("s55_a_read_only_transaction_that_lost_its_server_is_told_so", s55_lost),
     ("s55_what_comes_after_a_read_only_transaction", s55_after),
+    ("s55_what_is_no_part_of_a_read_only_transaction", s55_beside),
+    ("s55_nothing_writes_on_a_replica", s55_never),
     ("s55_settings_that_hold_for_one_statement_or_transaction", s55_once),
     ("s56_selects_that_write_or_lock_go_to_the_primary", s56_writing_selects),
 ];
@@ -180,6 +182,85 @@ fn s55_after(world: &World) -> Result<()> {
     session.run("ROLLBACK").map(drop)
 }
 
+fn s55_beside(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s55c (id INT PRIMARY KEY)"])?;
+    let begin = "START TRANSACTION READ ONLY";
+    let primary = world.primary_id()?;
+    let mut session = Session::open(&world.as_admin(world.through()?)?)?;
+    session.run("USE compat")?;
+    // Global settings are the primary's, and the transaction goes on.
+    let asked = "SELECT @@global.max_error_count";
+    session.run(begin)?;
+    let here = session.value(HERE)?;
+    ensure!(here != primary, "not on a replica");
+    session.run("SET GLOBAL max_error_count = 77")?;
+    ensure!(session.value(asked)? == "64", "set on a replica");
+    ensure!(session.value(HERE)? == here, "moved");
+    session.run("COMMIT")?;
+    let mut direct = world.admin()?;
+    ensure!(direct.value(asked)? == "77", "not set on the primary");
+    direct.run("SET GLOBAL max_error_count = DEFAULT")?;
+    // Texts of several statements: in the transaction, behind it, or clearly neither.
+    session.run(begin)?;
+    let reply = session.query(&format!("{HERE}; SELECT 2"))?;
+    ensure!(reply.sets[0].rows[0][0].as_ref() == Some(&here), "two reads left it");
+    let error = session.refused("SELECT 1; COMMIT; INSERT INTO s55c VALUES (1)")?;
+    ensure!(error.code == 1235, "{error}");
+    ensure!(session.value(HERE)? == here, "moved after the error");
+    session.run("COMMIT; INSERT INTO s55c VALUES (2)")?;
+    ensure!(session.value("SELECT GROUP_CONCAT(id) FROM s55c")? == "2");
+    // A definition ends it and is carried out, as at a server.
+    session.run(begin)?;
+    session.run("ALTER TABLE s55c ADD COLUMN IF NOT EXISTS n INT")?;
+    session.run("INSERT INTO s55c VALUES (3, 3)")?;
+    ensure!(session.value("SELECT GROUP_CONCAT(id ORDER BY id) FROM s55c")? == "2,3");
+    // A write is refused by the transaction, and is remembered so.
+    session.run(begin)?;
+    let error = session.refused("INSERT INTO s55c VALUES (4, 4)")?;
+    ensure!(error.code == 1792, "{error}");
+    let told = session.rows("SHOW WARNINGS")?;
+    ensure!(told.len() == 1 && told[0][1].as_deref() == Some("1792"), "{told:?}");
+    session.run("COMMIT").map(drop)
+}
+
+/// Not even for an account that may write on a read-only server: the replica would no longer be a copy of the primary.
+fn s55_never(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s55d (id INT PRIMARY KEY AUTO_INCREMENT)",
+        "CREATE OR REPLACE PROCEDURE p55() BEGIN COMMIT; INSERT INTO s55d VALUES (NULL); END",
+        "CREATE OR REPLACE FUNCTION f55() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO s55d VALUES (NULL); RETURN 7; END",
+        "CREATE OR REPLACE SQL SECURITY INVOKER VIEW v55 AS SELECT f55() AS x",
+    ])?;
+    let mut session = Session::open(&world.as_admin(world.through()?)?)?;
+    session.run("USE compat")?;
+    let count = "SELECT COUNT(*) FROM s55d";
+    for end in ["COMMIT", "SET SESSION TRANSACTION READ WRITE"] {
+        session.run("START TRANSACTION READ ONLY")?;
+        session.run(end)?;
+        session.run("START TRANSACTION READ ONLY")?;
+        let error = session.refused("CALL p55()")?;
+        ensure!(error.code == 1792, "{end}: {error}");
+        session.run("ROLLBACK")?;
+    }
+    ensure!(session.value(count)? == "0");
+    // What looks like a read is carried out where it may write.
+    ensure!(session.value("SELECT x FROM v55")? == "7");
+    world.applied(&world.direct()?.value("SELECT @@gtid_binlog_pos")?)?;
+    for node in world.info()?.mariadb {
+        let rows = world.on_server(&node.id, "SELECT COUNT(*) FROM compat.s55d")?;
+        ensure!(rows.trim() == "1", "{rows} rows on {}", node.id);
+    }
+    // What a session says of itself holds where it may write, and not on replicas.
+    session.run("SET SESSION TRANSACTION READ ONLY")?;
+    let error = session.refused("INSERT INTO s55d VALUES (NULL)")?;
+    ensure!(error.code == 1792, "{error}");
+    session.run("SET SESSION TRANSACTION READ WRITE")?;
+    ensure!(session.value(count)? == "1");
+    session.run("INSERT INTO s55d VALUES (NULL)")?;
+    ensure!(session.value("SELECT @@tx_read_only")? == "0");
+    Ok(())
+}
+
 fn s55_once(world: &World) -> Result<()> {
     world.make(&[
         "CREATE OR REPLACE TABLE s55b (id INT PRIMARY KEY)",
@@ -199,10 +280,14 @@ fn s55_once(world: &World) -> Result<()> {
         }
     }
     // What is said of the next transaction is for the next one, and not for one after some reads on replicas.
-    let mut session = world.session()?;
-    session.run("SET TRANSACTION READ ONLY")?;
-    session.rows(ids)?;
-    session.run("INSERT INTO s55b VALUES (5)").map(drop)
+    for between in ["DO 0", "SET @a = 1", "PREPARE once FROM 'SELECT 1'", "SAVEPOINT a"] {
+        let mut session = world.session()?;
+        session.run("SET TRANSACTION READ ONLY")?;
+        session.run(between)?;
+        session.rows(ids)?;
+        session.run("REPLACE INTO s55b VALUES (5)").context(between)?;
+    }
+    Ok(())
 }
 
 fn s56_writing_selects(world: &World) -> Result<()> {

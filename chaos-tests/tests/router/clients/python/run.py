@@ -5,6 +5,7 @@ import re
 import sys
 
 import pymysql
+from pymysql.charset import charset_by_name
 from pymysql.constants import CLIENT
 
 suite, host, port, password, data = sys.argv[1:6]
@@ -51,7 +52,12 @@ def do(connections, name, mark, rest):
         connections[name] = connect()
     conn = connections[name]
     if mark == ":":
-        return show(conn, rest)
+        names = re.match(r"SET NAMES (\w+)", rest)
+        show(conn, rest)
+        if names:
+            # It decodes by the character set that it connected with, whatever is set later.
+            conn.encoding = charset_by_name(names[1]).encoding
+        return None
     if mark == "?":
         end = rest.index("] ") + 1
         return show(conn, rest[end + 1 :], eval(rest[:end].replace("null", "None")))
@@ -72,9 +78,6 @@ def main():
     for line in open(suite, encoding="utf-8"):
         step = re.match(r"(\w+)([:?!]) (.*)", line)
         if not step:
-            continue
-        # This client decodes by the character set that it connected with, whatever is set later.
-        if "SET NAMES latin1" in line or "SET character_set_results" in line:
             continue
         print(line.rstrip())
         try:

@@ -73,6 +73,11 @@ impl Journal {
 }
 
 impl Entry {
+    /// Whether it is the setting of this key.
+    pub(crate) fn is(&self, key: &str) -> bool {
+        &*self.key == key
+    }
+
     fn size(&self) -> usize {
         self.key.len().saturating_add(self.sql.len())
     }

@@ -10,4 +10,5 @@ pub(crate) mod journal;
 pub(crate) mod needs;
 pub(crate) mod pins;
 pub(crate) mod route;
+pub(crate) mod several;
 pub(crate) mod statements;

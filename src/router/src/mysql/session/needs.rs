@@ -48,6 +48,19 @@ pub(crate) enum Effect {
     Unknown,
 }
 
+/// What becomes of it while a read-only transaction is open on a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// It belongs to the transaction.
+    Part,
+    /// It ends the transaction, as it does at a server, and then changes something: there is nothing to keep.
+    End,
+    /// It is none of the transaction's business, but the primary's: settings, accounts, the server itself.
+    Beside,
+    /// Several statements, which may be any of these.
+    Several,
+}
+
 /// A comment's wish.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Wish {
@@ -93,6 +106,10 @@ pub(crate) struct Needs {
     pub(crate) next_transaction: bool,
     /// Starts a transaction that only reads.
     pub(crate) read_only: bool,
+    /// In such a transaction.
+    pub(crate) within: Within,
+    /// `KILL` by the router's ids.
+    pub(crate) kills: bool,
     /// What it takes or gives back of the connection's own.
     pub(crate) hold: Hold,
     /// Holds the session where it is, from now on.
@@ -113,6 +130,8 @@ impl Needs {
         facts: Facts::NONE,
         next_transaction: false,
         read_only: false,
+        within: Within::Part,
+        kills: false,
         hold: Hold::None,
         pin: None,
         why: "not understood",
@@ -145,6 +164,8 @@ impl Needs {
             facts: verdict.facts,
             next_transaction: matches!(verdict.class, Class::SetNextTransaction),
             read_only,
+            within: within(verdict),
+            kills: matches!(verdict.class, Class::Kill(_)),
             hold: hold(verdict),
             pin: pin(verdict),
             why: verdict.why,
@@ -166,6 +187,21 @@ impl Needs {
         !matches!(self.mark, Mark::None)
     }
 
+    /// Whether it surely is a transaction, or is within one, if it succeeds: what `SET TRANSACTION` has said holds for it.
+    pub(crate) fn is_transaction(&self) -> bool {
+        match self.effect {
+            Effect::Dml
+            | Effect::DmlReturning
+            | Effect::Load(_)
+            | Effect::Begin
+            | Effect::Commit
+            | Effect::Rollback => true,
+            // Definitions of temporary tables commit nothing.
+            Effect::Ddl => self.within == Within::End,
+            Effect::Read | Effect::Savepoint | Effect::Session | Effect::Unknown => false,
+        }
+    }
+
     /// Whether running it twice is the same as once.
     pub(crate) const fn is_repeatable(&self) -> bool {
         matches!(self.effect, Effect::Read) && !self.facts.has(Facts::MAY_WRITE)
@@ -185,6 +221,18 @@ fn effect(class: &Class<'_>) -> Effect {
         Class::Savepoint(_) => Effect::Savepoint,
         Class::Session | Class::Use(_) | Class::SetNextTransaction => Effect::Session,
         _ => Effect::Unknown,
+    }
+}
+
+fn within(verdict: &Verdict<'_>) -> Within {
+    // Temporary tables are not the schema's.
+    let temporary = [Facts::CREATES_TEMPORARY, Facts::DROPS_TEMPORARY];
+    match verdict.class {
+        Class::Begin(begin) if begin.read_only != Some(true) => Within::End,
+        Class::Write(WriteKind::Ddl) if !temporary.iter().any(|fact| verdict.facts.has(*fact)) => Within::End,
+        Class::SetGlobal | Class::SetPassword | Class::Write(WriteKind::Other) => Within::Beside,
+        Class::Multi => Within::Several,
+        _ => Within::Part,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a statement goes, and why. One function for the decision and for `EXPLAIN ROUTE`.
 
-use super::needs::{Effect, Needs, Place, WishPlace};
+use super::needs::{Effect, Needs, Place, WishPlace, Within};
 use super::pins::{Pin, Pins};
 use crate::mysql::sql::verdict::Facts;
 
@@ -53,7 +53,11 @@ pub(crate) fn decide(needs: &Needs, standing: &Standing<'_>) -> Decision {
         why,
     };
     if standing.reading {
-        return replica("a read-only transaction is open on a replica");
+        return match needs.within {
+            Within::End => primary("ends the read-only transaction on the replica"),
+            Within::Beside => primary("the primary's business, beside the read-only transaction on the replica"),
+            Within::Part | Within::Several => replica("a read-only transaction is open on a replica"),
+        };
     }
     if standing.writing {
         return primary("a transaction is open");

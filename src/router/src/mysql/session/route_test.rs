@@ -93,6 +93,49 @@ fn a_read_only_transaction_stays_on_one_replica_with_all_that_is_in_it() {
     ] {
         assert_eq!(side(text, &inside), Side::Replica, "{text}");
     }
+    // None of its business, or its end.
+    for text in [
+        "SET GLOBAL max_connections = 5",
+        "SET PASSWORD = ''",
+        "FLUSH STATUS",
+        "CREATE TABLE t (a INT)",
+        "GRANT SELECT ON t TO u",
+        "BEGIN",
+    ] {
+        assert_eq!(side(text, &inside), Side::Primary, "{text}");
+    }
+    for text in ["DROP TEMPORARY TABLE t", "CALL p()", "SET @a = 1", "SELECT 1; SELECT 2"] {
+        assert_eq!(side(text, &inside), Side::Replica, "{text}");
+    }
+}
+
+#[test]
+fn only_what_surely_is_a_transaction_uses_up_what_was_said_of_the_next() {
+    let sure = |text: &str| {
+        let verdict = classify(text.as_bytes(), Dialect::default());
+        Needs::of(text.as_bytes(), &verdict).is_transaction()
+    };
+    for text in [
+        "INSERT INTO t VALUES (1)",
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "DROP TABLE t",
+    ] {
+        assert!(sure(text), "{text}");
+    }
+    for text in [
+        "SELECT 1",
+        "DO 0",
+        "SET @a = 1",
+        "PREPARE p FROM 'SELECT 1'",
+        "SAVEPOINT a",
+        "ROLLBACK TO a",
+        "CALL p()",
+        "CREATE TEMPORARY TABLE t (a INT)",
+    ] {
+        assert!(!sure(text), "{text}");
+    }
 }
 
 #[test]

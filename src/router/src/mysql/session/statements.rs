@@ -32,6 +32,16 @@ pub(crate) struct Statement {
     pub(crate) held: bool,
 }
 
+impl Statement {
+    /// Takes up the types that a client has sent.
+    pub(crate) fn bind(&mut self, types: &[u8]) {
+        if self.types.as_deref() != Some(types) {
+            self.types = Some(types.into());
+            self.types_version = self.types_version.wrapping_add(1).max(1);
+        }
+    }
+}
+
 /// All of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
@@ -86,6 +96,11 @@ impl Statements {
         self.last = id;
         self.bytes = self.bytes.saturating_add(statement.text.len());
         self.by_id.insert(id, statement);
+    }
+
+    /// Whether one must stay where it is.
+    pub(crate) fn any_held(&self) -> bool {
+        self.by_id.values().any(|statement| statement.held)
     }
 
     /// The id that a client means.

@@ -309,7 +309,7 @@ impl Session {
 
     /// Gives the connection on one side back, if nothing holds it there.
     pub(super) fn release(&mut self, side: Side) {
-        let pinned = side == Side::Primary && !self.state.pins.none()
+        let pinned = side == Side::Primary && (!self.state.pins.none() || self.state.announced)
             || self.state.held == Some(side)
             || self.state.afterglow && self.state.last == side;
         let here = match side {

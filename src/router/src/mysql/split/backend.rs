@@ -167,7 +167,9 @@ impl Backend {
         self.fresh = Fresh::Used;
         self.applied = 0;
         self.statements.clear();
+        // Of which nothing was sent.
         self.outbound.clear();
+        self.silent.clear();
     }
 
     /// What must precede everything else; asked once.

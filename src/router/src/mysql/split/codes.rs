@@ -15,6 +15,8 @@ pub(super) const UNKNOWN_ERROR: ErrorCode = (1105, *b"HY000");
 pub(super) const NOT_SUPPORTED: ErrorCode = (1235, *b"42000");
 /// `ER_QUERY_INTERRUPTED`.
 pub(super) const QUERY_INTERRUPTED: ErrorCode = (1317, *b"70100");
+/// `ER_STMT_HAS_NO_OPEN_CURSOR`.
+pub(super) const NO_OPEN_CURSOR: ErrorCode = (1421, *b"HY000");
 /// `ER_MAX_PREPARED_STMT_COUNT_REACHED`.
 pub(super) const TOO_MANY_STATEMENTS: ErrorCode = (1461, *b"42000");
 /// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`.

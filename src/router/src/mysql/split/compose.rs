@@ -9,8 +9,10 @@ use super::backend::{Backend, Fresh, Silent};
 use super::exchange::{finish, settle};
 use super::job::{Job, Wire};
 use super::session::{Broken, End, Session, State};
+use crate::mysql::session::journal::Entry;
 use crate::mysql::session::route::Side;
 use crate::mysql::session::statements::OnServer;
+use crate::mysql::sql::verdict::Facts;
 use crate::mysql::wire::command::{Command, ReplyShape};
 use crate::mysql::wire::packet::{HEADER_BYTES, Malformed};
 use crate::mysql::wire::reply::{End as ReplyEnd, Reply};
@@ -20,6 +22,13 @@ use crate::mysql::wire::write::{put_command, put_query};
 /// What the router needs to hear of every connection: what is set, what is committed, and what may not be shared.
 const TRACKING: &str =
     "SET SESSION session_track_system_variables='*',session_track_state_change=ON,session_track_schema=ON";
+/// Of a replica's connection, too: an account that may write on a read-only server would otherwise write there whatever a function,
+/// a procedure or a text that is not understood does, and the replica would no longer be the primary's copy.
+const READS_ONLY: &str = "SET SESSION TRANSACTION READ ONLY";
+/// The key in the journal of what a session says of this itself.
+const READS_ONLY_KEY: &str = "var:tx_read_only";
+/// Leaves what a read leaves, for who asks for it after a read elsewhere: no rows changed, no warnings.
+const AS_AFTER_A_READ: &str = "SELECT 1";
 /// Room for a wait in words.
 const WAIT_BYTES_MAX: usize = 96;
 /// An `EXECUTE` whose parameters do not fit: the server's own words. None of it reaches a server.
@@ -71,6 +80,10 @@ impl Session {
             return Ok(Composed::Lost(Broken::gone(side)));
         };
         bring_up(backend, state);
+        if job.needs.facts.has(Facts::ASKS_LAST) && side == Side::Primary && state.last == Side::Replica {
+            put_query(&mut backend.outbound, AS_AFTER_A_READ);
+            backend.silent.push_back(Silent::Setup);
+        }
         if let Some(sequence) = wait {
             put_wait(backend, sequence, patience.as_secs_f64());
         }
@@ -197,6 +210,9 @@ pub(super) fn bring_up(backend: &mut Backend, state: &State) {
         put_query(&mut backend.outbound, TRACKING);
         backend.silent.push_back(Silent::Setup);
     }
+    if fresh != Fresh::No && !backend.is_primary {
+        read_only(backend);
+    }
     if fresh != Fresh::No && backend.is_primary && state.last_insert_id != 0 {
         put_query(
             &mut backend.outbound,
@@ -215,11 +231,19 @@ pub(super) fn bring_up(backend: &mut Backend, state: &State) {
         backend.silent.push_back(Silent::Setup);
         backend.database = Some(database.clone());
     }
-    for entry in state.journal.since(backend.applied) {
+    let is_primary = backend.is_primary;
+    let wanted = |entry: &&Entry| is_primary || !entry.is(READS_ONLY_KEY);
+    for entry in state.journal.since(backend.applied).filter(wanted) {
         put_query(&mut backend.outbound, &entry.sql);
         backend.silent.push_back(Silent::Setup);
     }
     backend.applied = state.journal.version();
+}
+
+/// Makes a replica's connection one that only reads.
+pub(super) fn read_only(backend: &mut Backend) {
+    put_query(&mut backend.outbound, READS_ONLY);
+    backend.silent.push_back(Silent::Setup);
 }
 
 /// Writes a wait for a position. The wait ends by itself; nothing is killed.
@@ -277,10 +301,7 @@ fn put_statement(
     };
     match types {
         Types::Bound(types) => {
-            if statement.types.as_deref() != Some(types) {
-                statement.types = Some(types.into());
-                statement.types_version = statement.types_version.wrapping_add(1).max(1);
-            }
+            statement.bind(types);
             known.types_version = statement.types_version;
         }
         Types::Unbound if known.types_version != statement.types_version => {

@@ -6,23 +6,27 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::backend::{Backend, Lost, Silent};
 use super::client::Client;
+use super::codes::{ErrorCode, READ_ONLY_TRANSACTION, UNKNOWN_ERROR};
 use super::job::Job;
 use super::session::{Broken, Session};
 use crate::mysql::session::route::Side;
 use crate::mysql::wire::checksum::Checksum;
-use crate::mysql::wire::command::{ReplyShape, Upstream};
+use crate::mysql::wire::command::{Command, ReplyShape, Upstream};
 use crate::mysql::wire::forward::Forward;
 use crate::mysql::wire::ok::{ERR, Status};
 use crate::mysql::wire::packet::Malformed;
 use crate::mysql::wire::reply::{End as ReplyEnd, Outcome, Progress, Reply};
+use crate::mysql::wire::write::put_command;
 
 /// Pieces written at once; more are written by turns.
 const SLICES_MAX: usize = 16;
 
 /// `ER_OPTION_PREVENTS_STATEMENT`: the server is read-only.
 const READ_ONLY: u16 = 1290;
+/// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`: its connection is, for accounts that may write on a read-only server.
+const ONLY_READS: u16 = READ_ONLY_TRANSACTION.0;
 /// What may be due to a replica's being one: it does not write, and what is not there: database, column, table, routine, trigger, field.
-const REPLICA_ERRORS: [u16; 7] = [READ_ONLY, 1049, 1054, 1146, 1305, 1360, 1356];
+const REPLICA_ERRORS: [u16; 8] = [READ_ONLY, ONLY_READS, 1049, 1054, 1146, 1305, 1360, 1356];
 
 /// What became of a command.
 #[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each command")]
@@ -352,4 +356,26 @@ pub(super) async fn finish_checked(
             Progress::SendFile => return Err(Stop::Malformed(Malformed("a request for a file that nobody sends"))),
         }
     }
+}
+
+/// What a server says in place of an OK.
+pub(super) type Refusal = (ErrorCode, String);
+
+/// Sends a statement of the router's own behind what is due before it. A refusal is the server's own.
+pub(super) async fn say(backend: &mut Backend, text: &[u8]) -> Result<Result<Outcome, Refusal>, Stop> {
+    put_command(&mut backend.outbound, 0, &[&[Command::Query.byte()], text]);
+    backend.flush().await?;
+    let settled = settle(backend).await?;
+    let reply = Reply::swallowed(ReplyShape::ResultSets, backend.caches_metadata());
+    let outcome = finish(backend, reply).await?;
+    if let Err(why) = settled {
+        return Ok(Err((UNKNOWN_ERROR, why)));
+    }
+    Ok(match outcome.end {
+        ReplyEnd::Ok => Ok(outcome),
+        ReplyEnd::Err { code, sqlstate } => {
+            let text = outcome.message.map_or_else(String::new, String::from);
+            Err(((code, sqlstate), text))
+        }
+    })
 }

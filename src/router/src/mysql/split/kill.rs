@@ -2,24 +2,22 @@
 
 use quorate_model::NodeId;
 
-use super::backend::Backend;
-use super::codes::{
-    CONNECTION_KILLED, ErrorCode, NO_SUCH_THREAD, NOT_OWNER, NOT_SUPPORTED, QUERY_INTERRUPTED, UNKNOWN_ERROR,
-};
+use super::codes::{CONNECTION_KILLED, NO_SUCH_THREAD, NOT_OWNER, NOT_SUPPORTED, QUERY_INTERRUPTED, UNKNOWN_ERROR};
 use super::compose::bring_up;
-use super::exchange::{Stop, finish, settle};
+use super::exchange::{Refusal, say};
 use super::job::{Job, Wire};
 use super::session::{End, Session};
 use crate::core::route::Access;
 use crate::mysql::fleet::registry::Kill as Signal;
 use crate::mysql::session::needs::Needs;
 use crate::mysql::session::route::Side;
+use crate::mysql::sql::classify::classify;
 use crate::mysql::sql::kill::question;
 use crate::mysql::sql::lex::Dialect;
-use crate::mysql::sql::verdict::{Facts, Kill, KillTarget, Verdict};
-use crate::mysql::wire::command::{Command, ReplyShape};
-use crate::mysql::wire::reply::{End as ReplyEnd, Outcome, Reply};
-use crate::mysql::wire::write::put_command;
+use crate::mysql::sql::verdict::{Class, Facts, Kill, KillTarget, Verdict};
+use crate::mysql::wire::command::Command;
+use crate::mysql::wire::packet::HEADER_BYTES;
+use crate::mysql::wire::statement::{Types, execute_types, only_integer};
 
 /// Whom to kill, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +41,6 @@ enum Whom {
     /// Everything of a user: only a server knows.
     User,
 }
-
-/// What a server says in place of an OK.
-type Refusal = (ErrorCode, String);
 
 impl Order {
     /// COM_PROCESS_KILL.
@@ -81,6 +76,15 @@ impl Order {
             soft: kill.soft,
         }
     }
+
+    /// A prepared KILL with these parameters, of which `?` alone may be the one.
+    fn with(mut self, kill: &Kill<'_>, parameter: Option<u64>) -> Self {
+        self.whom = match (kill.target, parameter) {
+            (KillTarget::Expression(b"?"), Some(id)) => Whom::Session(id),
+            _ => Whom::Unclear,
+        };
+        self
+    }
 }
 
 impl Session {
@@ -103,6 +107,36 @@ impl Session {
             Whom::User => return self.plain_query(len).await,
         };
         self.kill_session(id, order.query, order.soft).await
+    }
+
+    /// Carries a prepared KILL out; false if a server must.
+    pub(super) async fn kill_prepared(&mut self, own: u32, len: usize) -> Result<bool, End> {
+        let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
+        let Some(statement) = self.state.statements.get_mut(own) else {
+            return Ok(false);
+        };
+        let text = statement.text.clone();
+        let verdict = classify(&text, self.state.dialect);
+        let Class::Kill(kill) = verdict.class else {
+            return Ok(false);
+        };
+        let mut order = Order::of(&kill, &verdict, self.state.dialect, self.card.id);
+        if statement.parameters > 0 {
+            let types = execute_types(packet, statement.parameters);
+            let parameter = only_integer(packet, statement.types.as_deref());
+            let (Ok(types), Ok(parameter)) = (types, parameter) else {
+                return self.malformed().await.map(|()| true);
+            };
+            if let Types::Bound(types) = types {
+                statement.bind(types);
+            }
+            let only = parameter.filter(|_| statement.parameters == 1);
+            order = order.with(&kill, only.map(|id| u64::try_from(id).unwrap_or_default()));
+        }
+        if order.whom == Whom::User {
+            return Ok(false);
+        }
+        self.kill(order, len).await.map(|()| true)
     }
 
     async fn kill_session(&mut self, id: u64, query: bool, soft: bool) -> Result<(), End> {
@@ -231,23 +265,4 @@ impl Session {
         backend.give_back(&self.split.pool);
         answer.map(drop)
     }
-}
-
-/// Sends a statement of the router's own behind what is due before it. A refusal is the server's own.
-pub(super) async fn say(backend: &mut Backend, text: &[u8]) -> Result<Result<Outcome, Refusal>, Stop> {
-    put_command(&mut backend.outbound, 0, &[&[Command::Query.byte()], text]);
-    backend.flush().await?;
-    let settled = settle(backend).await?;
-    let reply = Reply::swallowed(ReplyShape::ResultSets, backend.caches_metadata());
-    let outcome = finish(backend, reply).await?;
-    if let Err(why) = settled {
-        return Ok(Err((UNKNOWN_ERROR, why)));
-    }
-    Ok(match outcome.end {
-        ReplyEnd::Ok => Ok(outcome),
-        ReplyEnd::Err { code, sqlstate } => {
-            let text = outcome.message.map_or_else(String::new, String::from);
-            Err(((code, sqlstate), text))
-        }
-    })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::codes::{CHECK_READ, DEADLOCK};
+use super::compose::read_only;
 use super::job::{Job, Wire};
 use super::session::Session;
 use crate::mysql::recover::marker::Mark;
@@ -87,8 +88,8 @@ impl Session {
             self.has_set(job, side);
         }
         if side == Side::Primary && well {
-            // Whether a read was a transaction, only the server knows; the next of anything else surely is one.
-            let waits = self.state.announced && matches!(job.needs.effect, Effect::Read | Effect::Session);
+            // Whether a read was a transaction, or a PREPARE, only the server knows.
+            let waits = self.state.announced && !job.needs.is_transaction();
             self.state.announced = job.needs.next_transaction || waits;
         }
         if side == Side::Primary {
@@ -131,6 +132,10 @@ impl Session {
                     match &*name {
                         "sql_mode" => self.state.dialect = self.state.dialect.with_sql_mode(value),
                         "completion_type" => self.state.chains = &**value != b"NO_CHAIN",
+                        // Said in a read-only transaction; there it must not hold.
+                        "tx_read_only" if side == Side::Replica => {
+                            self.replica.as_deref_mut().into_iter().for_each(read_only)
+                        }
                         "character_set_client" => self.state.dialect = self.state.dialect.with_charset(value),
                         _ => {}
                     }
@@ -209,10 +214,15 @@ impl Session {
 
     /// What the statement holds from now on.
     fn pinned(&mut self, job: &Job, outcome: &Outcome) {
-        let unexplained = outcome.state_changed
-            && job.needs.pin.is_none()
-            && job.needs.effect == Effect::Unknown
-            && job.needs.hold != Hold::ForgetText;
+        // A stored function or a trigger may set a variable or make a table, too.
+        let may_hide = match job.needs.effect {
+            Effect::Unknown | Effect::Dml | Effect::DmlReturning | Effect::Load(_) => {
+                job.needs.hold != Hold::ForgetText
+            }
+            Effect::Read => job.needs.facts.has(Facts::MAY_WRITE),
+            _ => false,
+        };
+        let unexplained = outcome.state_changed && job.needs.pin.is_none() && may_hide;
         let pin = job.needs.pin.or_else(|| unexplained.then_some(Pin::Unexplained));
         if pin == Some(Pin::TemporaryTable) {
             let dialect = self.state.dialect;

@@ -1,6 +1,6 @@
 //! Asks for the position of what a server committed without saying where.
 
-use super::kill::say;
+use super::exchange::say;
 use super::session::Session;
 use crate::mysql::session::route::Side;
 use crate::mysql::wire::ok::Status;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::codes::{MALFORMED_PACKET, TOO_MANY_STATEMENTS, UNKNOWN_ERROR};
+use super::codes::{MALFORMED_PACKET, NO_OPEN_CURSOR, TOO_MANY_STATEMENTS, UNKNOWN_ERROR};
 use super::compose::UNKNOWN_STATEMENT;
 use super::job::{Job, Wire};
 use super::session::{End, Session};
@@ -99,14 +99,18 @@ impl Session {
     /// Executes, fetches from a cursor, or executes in bulk.
     pub(super) async fn execute(&mut self, command: Command, len: usize, whole: bool) -> Result<(), End> {
         let packet = self.client.inbound.get(HEADER_BYTES..len).unwrap_or_default();
-        let (Ok(own), Ok(head)) = (statement_id(packet), Execute::parse(packet)) else {
+        let (Ok(own), Ok(_)) = (statement_id(packet), Execute::parse(packet)) else {
             return self.malformed().await;
         };
         let own = self.state.statements.resolve(own);
-        let cursor = command == Command::StmtExecute && head.cursor != 0;
         let Some(statement) = self.state.statements.get(own) else {
             return self.unknown_statement(own, command).await;
         };
+        if command == Command::StmtFetch && !statement.held {
+            // In the server's words, which would have the server's id in them.
+            let text = format!("The statement ({own}) has no open cursor");
+            return self.send_error(NO_OPEN_CURSOR.0, NO_OPEN_CURSOR.1, &text).await;
+        }
         let mut needs = statement.needs;
         if needs.place == Place::Anywhere && self.state.temporary.mentioned_in(&statement.text, self.state.dialect) {
             needs.place = Place::Primary;
@@ -116,6 +120,9 @@ impl Session {
         }
         if self.state.held.is_some() && statement.held {
             needs.place = Place::WhereLast;
+        }
+        if needs.kills && command == Command::StmtExecute && whole && Box::pin(self.kill_prepared(own, len)).await? {
+            return Ok(());
         }
         if !whole {
             // It goes there with the primary's number of the statement in it.
@@ -135,23 +142,28 @@ impl Session {
         if !whole {
             self.patch_id(own);
         }
-        let held = self.state.held;
         let done = self.carry_out(&job).await?;
-        self.after_execute(own, cursor, held, done.as_ref().map(|(_, outcome)| outcome));
+        self.after_execute(own, done.as_ref().map(|(_, outcome)| outcome));
         Ok(())
     }
 
-    /// A cursor that is open keeps the session where it is; one that has ended does not.
-    fn after_execute(&mut self, own: u32, cursor: bool, held: Option<Side>, outcome: Option<&Outcome>) {
+    /// A cursor that is open keeps the session where it is, whatever else is executed meanwhile; one that has ended does not.
+    fn after_execute(&mut self, own: u32, outcome: Option<&Outcome>) {
         let status = outcome.and_then(|outcome| outcome.status).unwrap_or_default();
         let open = status.any(Status::CURSOR_EXISTS) && !status.any(Status::LAST_ROW_SENT);
-        if let Some(statement) = self.state.statements.get_mut(own) {
-            statement.held = open;
-        }
+        let statement = self.state.statements.get_mut(own);
+        let was_held = statement.is_some_and(|statement| std::mem::replace(&mut statement.held, open));
         if open {
             self.state.held = Some(self.state.last);
             self.pin(Pin::Cursor, "an open cursor");
-        } else if held.is_some() && (cursor || !status.any(Status::CURSOR_EXISTS)) {
+        } else if was_held {
+            self.let_go();
+        }
+    }
+
+    /// The session may go elsewhere unless another statement holds it.
+    fn let_go(&mut self) {
+        if !self.state.statements.any_held() {
             self.state.held = None;
             self.unpin(Pin::Cursor);
         }
@@ -223,8 +235,7 @@ impl Session {
             }
         }
         if statement.held {
-            self.state.held = None;
-            self.unpin(Pin::Cursor);
+            self.let_go();
         }
         Ok(())
     }
@@ -264,8 +275,7 @@ impl Session {
             wire: Wire::Statement(own),
         };
         self.carry_out(&job).await?;
-        self.state.held = None;
-        self.unpin(Pin::Cursor);
+        self.let_go();
         Ok(())
     }
 

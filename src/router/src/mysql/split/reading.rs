@@ -1,21 +1,44 @@
 //! What a read-only transaction on a replica cannot have.
 
+use super::codes::{NOT_SUPPORTED, READ_ONLY_TRANSACTION};
+use super::exchange::say;
 use super::job::Job;
 use super::session::{End, Session};
-use crate::mysql::session::needs::Effect;
+use crate::mysql::session::needs::{Effect, Within};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
+use crate::mysql::session::several::{Several, several};
 use crate::mysql::sql::set::{Target, effects};
 
-/// `ER_NOT_SUPPORTED_YET`.
-const NOT_SUPPORTED: (u16, [u8; 5]) = (1235, *b"42000");
+/// What a server says to a write in such a transaction.
+const REFUSED: &str = "Cannot execute statement in a READ ONLY transaction";
+/// Lets a server say it, so that it is what `SHOW WARNINGS` shows afterwards.
+const REFUSE: &[u8] =
+    b"SIGNAL SQLSTATE '25006' SET MYSQL_ERRNO=1792,MESSAGE_TEXT='Cannot execute statement in a READ ONLY transaction'";
 
 impl Session {
     /// Looks at a job while such a transaction is open. State that lives in one connection would be the replica's, and gone
     /// with the transaction, since afterwards the primary is asked for it. So it is refused. `true` if the client has its answer.
     pub(super) async fn does_not_only_read(&mut self, job: &Job) -> Result<bool, End> {
-        if job.needs.effect == Effect::Begin && !job.needs.read_only {
-            // It ends where the next one begins, and that one may write.
+        let ends = match job.needs.within {
+            Within::End => true,
+            Within::Part | Within::Beside => false,
+            Within::Several => match several(
+                self.text(job).unwrap_or_default(),
+                self.state.dialect,
+                self.state.chains,
+            ) {
+                Several::Read => return Ok(false),
+                Several::EndFirst => true,
+                Several::Mixed => {
+                    let text = "several statements in one text run there only if all of them read, or the first one ends the \
+                                transaction; send them one by one";
+                    return self.refuse_within(text).await;
+                }
+            },
+        };
+        if ends {
+            // Where it was nothing is left to keep, and what follows may write.
             self.drop_backend(Side::Replica);
             return Ok(false);
         }
@@ -23,12 +46,30 @@ impl Session {
             return Ok(false);
         };
         let text = format!(
-            "quorate router {}: a read-only transaction is on a replica, and a {pin} made there would be lost with it; begin the \
-             transaction without READ ONLY, or with the hint /* quorate route to primary */",
-            self.split.visitor.router
+            "a {pin} made there would be lost with it; begin the transaction without READ ONLY, or with the hint \
+             /* quorate route to primary */"
         );
+        self.refuse_within(&text).await
+    }
+
+    async fn refuse_within(&mut self, why: &str) -> Result<bool, End> {
+        let router = &self.split.visitor.router;
+        let text = format!("quorate router {router}: a read-only transaction is on a replica, and {why}");
         self.send_error(NOT_SUPPORTED.0, NOT_SUPPORTED.1, &text).await?;
         Ok(true)
+    }
+
+    /// Tells of a write in such a transaction what a server would: a replica has refused it for being one.
+    pub(super) async fn refuse_write(&mut self) -> Result<(), End> {
+        if let Some(replica) = self.replica.as_deref_mut()
+            && say(replica, REFUSE).await.is_err()
+        {
+            // The next statement will tell.
+            self.replica_lost_between();
+        }
+        self.state.last = Side::Replica;
+        let (code, sqlstate) = READ_ONLY_TRANSACTION;
+        self.send_error(code, sqlstate, REFUSED).await
     }
 
     fn sets_a_variable_from_an_expression(&self, job: &Job) -> Option<Pin> {

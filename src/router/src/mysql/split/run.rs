@@ -6,7 +6,6 @@ use bytes::Buf as _;
 use tokio::time::Instant;
 
 use super::backend::Backend;
-use super::codes::READ_ONLY_TRANSACTION;
 use super::compose::Composed;
 use super::exchange::Answer;
 use super::job::{Job, KEPT_BYTES_MAX};
@@ -104,7 +103,7 @@ impl Session {
     }
 
     /// The replica was lost between two commands: nobody misses it, but a transaction that was open there.
-    fn replica_lost_between(&mut self) {
+    pub(super) fn replica_lost_between(&mut self) {
         if self.standing().reading {
             let failure = Failure::Retry {
                 why: READING_LOST.to_owned(),
@@ -257,9 +256,7 @@ impl Session {
                 }
                 Ok(Answer::Declined) => only_primary = true,
                 Ok(Answer::ReadOnly) => {
-                    let text = "Cannot execute statement in a READ ONLY transaction";
-                    self.send_error(READ_ONLY_TRANSACTION.0, READ_ONLY_TRANSACTION.1, text)
-                        .await?;
+                    Box::pin(self.refuse_write()).await?;
                     return Ok(None);
                 }
                 Ok(Answer::StateRefused(why)) => {

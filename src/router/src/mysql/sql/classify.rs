@@ -157,7 +157,10 @@ pub(super) fn statement<'a>(verb: u64, lexer: &mut Lexer<'a>, scan: &mut Scan<'a
 }
 
 /// A statement that reads, by what the pass over its tokens found.
-pub(super) fn read<'a>(scan: &Scan<'a>) -> Decision<'a> {
+pub(super) fn read<'a>(scan: &mut Scan<'a>) -> Decision<'a> {
+    if scan.primary.is_some() && scan.last.is_some() {
+        scan.facts.add(Facts::ASKS_LAST);
+    }
     if let Some(why) = scan.primary {
         return (Class::ReadPrimary, why);
     }
@@ -170,7 +173,7 @@ pub(super) fn read<'a>(scan: &Scan<'a>) -> Decision<'a> {
     (Class::Read, "only reads")
 }
 
-fn select<'a>(text: &'a [u8], dialect: Dialect, scan: &Scan<'a>) -> Decision<'a> {
+fn select<'a>(text: &'a [u8], dialect: Dialect, scan: &mut Scan<'a>) -> Decision<'a> {
     if scan.connection_id
         && let Some(column) = connection_id(text, dialect)
     {
@@ -207,7 +210,7 @@ fn connection_id(text: &[u8], dialect: Dialect) -> Option<&[u8]> {
 }
 
 /// `WITH`: the first verb outside of parentheses decides.
-fn with<'a>(lexer: &mut Lexer<'a>, scan: &Scan<'a>) -> Decision<'a> {
+fn with<'a>(lexer: &mut Lexer<'a>, scan: &mut Scan<'a>) -> Decision<'a> {
     let mut depth = 0_u32;
     for token in lexer.by_ref() {
         match token.kind {

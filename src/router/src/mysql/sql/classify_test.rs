@@ -39,6 +39,13 @@ fn empty_texts_are_for_the_primary_to_refuse() {
 #[test]
 fn reads_that_belong_to_the_last_statement() {
     assert_eq!(class("SELECT ROW_COUNT(), LAST_INSERT_ID()"), "read-primary");
+    let asks = |text: &str| {
+        classify(text.as_bytes(), Dialect::default())
+            .facts
+            .has(Facts::ASKS_LAST)
+    };
+    assert!(asks("SELECT ROW_COUNT(), LAST_INSERT_ID()") && asks("SELECT @@identity, @@warning_count"));
+    assert!(!asks("SELECT ROW_COUNT()") && !asks("SELECT LAST_INSERT_ID()"));
 }
 
 #[test]

@@ -110,7 +110,9 @@ pub(super) fn system_variable(name: &[u8]) -> Call {
         WARNING_ | ERROR_CO => Call::Last("@@warning_count, @@error_count"),
         READ_ONL => Call::Primary("asks whether the server is read-only"),
         IN_TRANS => Call::Primary("asks for the transaction"),
-        _ if super::word::is(name, "INNODB_READ_ONLY") => Call::Primary("asks whether the server is read-only"),
+        _ if super::word::is_any(name, &["INNODB_READ_ONLY", "TX_READ_ONLY", "TRANSACTION_READ_ONLY"]) => {
+            Call::Primary("asks whether the server is read-only")
+        }
         _ if name.get(..5).is_some_and(|start| super::word::is(start, "GTID_")) => {
             Call::Primary("a position of the server")
         }

@@ -209,7 +209,7 @@ pub(crate) enum ShowQuorate {
 
 /// What a text touches besides tables; a set of the constants below.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Facts(u16);
+pub(crate) struct Facts(u32);
 
 impl Facts {
     /// None of them.
@@ -249,6 +249,9 @@ impl Facts {
     /// `HANDLER … CLOSE`.
     pub(crate) const CLOSES_HANDLER: Self = Self(1 << 15);
 
+    /// Asks for what the last statement has left as well as for what only the primary knows (`LAST_INSERT_ID(), ROW_COUNT()`).
+    pub(crate) const ASKS_LAST: Self = Self(1 << 16);
+
     /// Whether all of `other` are in here.
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -264,7 +267,7 @@ impl Facts {
         self.0 &= !other.0;
     }
 
-    const NAMES: [(Self, &'static str); 16] = [
+    const NAMES: [(Self, &'static str); 17] = [
         (Self::READS_USER_VARIABLES, "reads user variables"),
         (Self::SETS_USER_VARIABLES, "sets user variables"),
         (Self::CREATES_TEMPORARY, "creates a temporary table"),
@@ -281,6 +284,7 @@ impl Facts {
         (Self::ONE_LOCK_CALL, "says what became of one user lock"),
         (Self::RELEASES_ALL_LOCKS, "releases all user locks"),
         (Self::CLOSES_HANDLER, "closes a handler"),
+        (Self::ASKS_LAST, "asks for what the last statement left"),
     ];
 
     /// The facts in words, for `EXPLAIN ROUTE`.
