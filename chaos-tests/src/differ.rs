@@ -8,11 +8,13 @@
 //! temporary tables, variables and transactions must be told apart. Every packet of every reply is compared, and in the end
 //! every table.
 
+mod answer;
 mod grammar;
 mod mask;
 mod run;
 mod standing;
 mod step;
+mod words;
 
 pub use grammar::Grammar;
 pub use run::{Differ, Difference, Side, Summary, side};

@@ -1,113 +1,40 @@
 //! Which statements there are.
 //!
 //! Everything is said so that equal servers must answer equally: no clocks, no chance, an order wherever there is more than one row.
+//!
+//! Which rows a statement locks beside those that it changes is the optimizer's choice, by estimates, and depends on how far deleted
+//! rows are cleared away; so the same two sessions wait for each other at one time and do not at another. Therefore each session locks
+//! rows of tables of its own, and reads those of all. Where sessions shall meet there is a table for it, whose rows stay, and are
+//! locked one by one by their key.
 
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
 use super::step::Step;
+use super::words::{CONDITIONS, EXPRESSIONS, ODDITIES, SETTINGS, VARIABLES};
 use crate::wire::Arg;
 
-/// Tables that are there most of the time.
-const TABLES: [&str; 3] = ["t0", "t1", "t2"];
-/// Names of temporary tables; the second one hides a table.
-const TEMPORARY: [&str; 2] = ["tmp", "t2"];
-const VARIABLES: [&str; 3] = ["@a", "@b", "@c"];
-/// Expressions over a row of any of the tables.
-const EXPRESSIONS: [&str; 24] = [
-    "n + 1",
-    "s",
-    "UPPER(s)",
-    "d * 2",
-    "d / 3",
-    "LENGTH(b)",
-    "HEX(b)",
-    "j",
-    "IF(n > 5, 'big', NULL)",
-    "CONCAT(s, '-', n)",
-    "w",
-    "DATE_ADD(w, INTERVAL n DAY)",
-    "CAST(s AS INT)",
-    "n DIV 0",
-    "MD5(s)",
-    "e",
-    "m + 0",
-    "y",
-    "t",
-    "COALESCE(n, @a, 7)",
-    "JSON_VALID(j)",
-    "COLLATION(s)",
-    "u",
-    "f0(n)",
-];
-const CONDITIONS: [&str; 8] = [
-    "1",
-    "n > 3",
-    "s LIKE 'a%'",
-    "n IS NULL",
-    "id < 20",
-    "d > 10",
-    "n = @a",
-    "s = 5",
-];
-const SETTINGS: [&str; 14] = [
-    "sql_mode = ''",
-    "sql_mode = 'STRICT_TRANS_TABLES'",
-    "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'",
-    "time_zone = '+03:00'",
-    "time_zone = 'SYSTEM'",
-    "NAMES utf8mb4",
-    "NAMES latin1",
-    "character_set_results = NULL",
-    "sql_select_limit = 3",
-    "sql_select_limit = DEFAULT",
-    "group_concat_max_len = 20",
-    "SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "timestamp = 1000000000.5",
-    "auto_increment_increment = 3, auto_increment_offset = 2",
-];
-/// Statements with an error in them, or that ask about the session.
-const ODDITIES: [&str; 26] = [
-    "SELECT FROM",
-    "SELECT nothing FROM t0",
-    "SELECT 1 FROM missing",
-    "INSERT INTO t0 (id) VALUES ('x', 1)",
-    "SELECT (SELECT id FROM t0 UNION SELECT -1 UNION SELECT -2)",
-    "SHOW WARNINGS",
-    "SHOW COUNT(*) WARNINGS",
-    "SHOW ERRORS",
-    "SELECT @@warning_count, @@error_count",
-    "SELECT LAST_INSERT_ID()",
-    "SELECT ROW_COUNT()",
-    "SELECT FOUND_ROWS()",
-    "SELECT @@autocommit, @@sql_mode, @@time_zone, @@tx_isolation",
-    "SELECT @@character_set_client, @@character_set_results, @@collation_connection",
-    "SELECT DATABASE() IS NULL, CURRENT_USER(), @@in_transaction",
-    "SHOW VARIABLES LIKE 'sql_mode'",
-    "SHOW TABLES",
-    "SHOW CREATE TABLE t1",
-    "SELECT 1; SELECT 2, 'two'; SELECT NULL",
-    "SELECT 1; SELECT nothing; SELECT 3",
-    "DO SLEEP(0)",
-    "SELECT NOW() = NOW(), 'it''s', \"q\", 0xff, _latin1'x', DATE'2020-02-30'",
-    "/* read */ SELECT /* twice */ 2 -- end",
-    "SELECT SQL_CALC_FOUND_ROWS id FROM t0 ORDER BY id LIMIT 1",
-    "EXPLAIN FORMAT=JSON SELECT 1",
-    "HELP 'no such thing at all'",
-];
-
+/// Sessions that take turns.
+pub(super) const SESSIONS: usize = 4;
+/// Tables that are there most of the time: two of each session.
+pub(super) const TABLES: [&str; 2 * SESSIONS] = ["t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7"];
+/// The rows that all sessions lock.
+pub(super) const MEETING: &str = "meet";
+const MEETING_ROWS: usize = 3;
 /// Draws statements.
 #[derive(Debug)]
 pub struct Grammar {
     rng: StdRng,
+    /// Whose statement it is.
+    session: usize,
 }
 
 impl Grammar {
     /// From one seed always the same.
     #[must_use]
     pub fn new(rng: StdRng) -> Self {
-        Self { rng }
+        Self { rng, session: 0 }
     }
 
     /// What both databases begin with.
@@ -117,14 +44,33 @@ impl Grammar {
         for sql in [
             "CREATE OR REPLACE SEQUENCE q0",
             "CREATE OR REPLACE FUNCTION f0(x INT) RETURNS INT DETERMINISTIC RETURN x * 2",
-            "CREATE OR REPLACE FUNCTION f1(x INT) RETURNS INT DETERMINISTIC MODIFIES SQL DATA BEGIN INSERT INTO t0 (n) VALUES (x); SET @c = x; RETURN x; END",
-            "CREATE OR REPLACE PROCEDURE p0(IN x INT, OUT o INT) BEGIN SELECT x; UPDATE t1 SET n = x WHERE id = 1; SELECT 'two', id FROM t1 ORDER BY id LIMIT 2; SET o = x + 1; END",
             "CREATE OR REPLACE PROCEDURE p1() BEGIN CREATE OR REPLACE TEMPORARY TABLE tmp (id INT PRIMARY KEY, n INT, s VARCHAR(9)); INSERT INTO tmp VALUES (1, 1, 'p1'); END",
             "CREATE OR REPLACE VIEW v0 AS SELECT id, n, s FROM t0",
         ] {
             all.push(sql.to_owned());
         }
+        for session in 0..SESSIONS {
+            let [one, two] = Self::tables_of(session);
+            all.push(format!(
+                "CREATE OR REPLACE FUNCTION f1_{session}(x INT) RETURNS INT DETERMINISTIC MODIFIES SQL DATA \
+                 BEGIN INSERT INTO {one} (n) VALUES (x); SET @c = x; RETURN x; END"
+            ));
+            all.push(format!(
+                "CREATE OR REPLACE PROCEDURE p0_{session}(IN x INT, OUT o INT) BEGIN SELECT x; UPDATE {two} SET n = x WHERE id = 1; \
+                 SELECT 'two', id FROM {two} ORDER BY id LIMIT 2; SET o = x + 1; END"
+            ));
+        }
+        all.push(format!(
+            "CREATE OR REPLACE TABLE {MEETING} (id INT PRIMARY KEY, n INT NOT NULL)"
+        ));
+        all.push(format!(
+            "INSERT INTO {MEETING} SELECT seq, 0 FROM seq_1_to_{MEETING_ROWS}"
+        ));
         all
+    }
+
+    const fn tables_of(session: usize) -> [&'static str; 2] {
+        [TABLES[2 * session], TABLES[2 * session + 1]]
     }
 
     fn table(name: &str) -> String {
@@ -143,8 +89,28 @@ impl Grammar {
         from.choose(&mut self.rng).copied().unwrap_or_default()
     }
 
-    /// The next step of a session.
-    pub fn step(&mut self) -> Step {
+    /// A table of the session's own.
+    fn own(&mut self) -> &'static str {
+        Self::tables_of(self.session)[self.below(2)]
+    }
+
+    /// A name for a temporary table; one of them hides a table.
+    fn temporary_name(&mut self) -> &'static str {
+        ["tmp", Self::tables_of(self.session)[1]][self.below(2)]
+    }
+
+    /// Any session's table, its own more often.
+    fn some(&mut self) -> &'static str {
+        if self.below(2) == 0 {
+            self.own()
+        } else {
+            self.any(&TABLES)
+        }
+    }
+
+    /// The next step of a session, below [`SESSIONS`].
+    pub fn step(&mut self, session: usize) -> Step {
+        self.session = session;
         match self.below(100) {
             0..62 => Step::Query(self.statement()),
             62..80 => self.prepared(),
@@ -159,7 +125,8 @@ impl Grammar {
     fn statement(&mut self) -> String {
         match self.below(20) {
             0..6 => self.select(),
-            6..9 => self.insert(),
+            6 => self.meet(),
+            7..9 => self.insert(),
             9..11 => self.update(),
             11 => self.delete(),
             12 => self.definition(),
@@ -192,20 +159,33 @@ impl Grammar {
         .to_owned()
     }
 
-    fn select(&mut self) -> String {
-        let table = self.any(&["t0", "t1", "t2", "t2", "t0", "tmp", "v0"]);
-        let condition = self.any(&CONDITIONS);
-        if table == "tmp" || table == "v0" {
-            return format!("SELECT id, n, s FROM {table} ORDER BY id");
+    /// A row that other sessions may have locked.
+    fn meet(&mut self) -> String {
+        let id = 1 + self.below(MEETING_ROWS);
+        match self.below(4) {
+            0 => format!("SELECT n FROM {MEETING} WHERE id = {id} FOR UPDATE"),
+            1 => format!("SELECT n FROM {MEETING} WHERE id = {id} LOCK IN SHARE MODE"),
+            2 => format!("SELECT id, n FROM {MEETING} ORDER BY id"),
+            _ => format!("UPDATE {MEETING} SET n = n + 1 WHERE id = {id}"),
         }
+    }
+
+    fn select(&mut self) -> String {
+        let condition = self.any(&CONDITIONS);
+        match self.below(10) {
+            0 => return "SELECT id, n, s FROM tmp ORDER BY id".to_owned(),
+            1 => return "SELECT id, n, s FROM v0 ORDER BY id".to_owned(),
+            _ => {}
+        }
+        let (table, own) = (self.some(), self.own());
         let (one, two) = (self.any(&EXPRESSIONS), self.any(&EXPRESSIONS));
         match self.below(9) {
             0 => format!("SELECT COUNT(*), SUM(n), AVG(d), GROUP_CONCAT(s ORDER BY id) FROM {table} WHERE {condition}"),
-            1 => format!("SELECT a.id, b.s FROM {table} a JOIN t1 b ON a.n = b.n ORDER BY a.id, b.id"),
-            2 => format!("SELECT id, {one} FROM {table} WHERE {condition} ORDER BY id FOR UPDATE"),
+            1 => format!("SELECT a.id, b.s FROM {table} a JOIN {own} b ON a.n = b.n ORDER BY a.id, b.id"),
+            2 => format!("SELECT id, {one} FROM {own} WHERE {condition} ORDER BY id FOR UPDATE"),
             3 => format!("SELECT * FROM {table} WHERE {condition} ORDER BY id LIMIT 5"),
             4 => format!(
-                "(SELECT id, s FROM {table} WHERE id = 1) UNION ALL (SELECT id, s FROM t1 WHERE id = 2) ORDER BY 1, 2"
+                "(SELECT id, s FROM {table} WHERE id = 1) UNION ALL (SELECT id, s FROM {own} WHERE id = 2) ORDER BY 1, 2"
             ),
             5 => format!("WITH w AS (SELECT id, {one} AS x FROM {table}) SELECT id, x FROM w ORDER BY id LIMIT 3"),
             6 => format!("SELECT {one}, (SELECT MAX(id) FROM t0) FROM {table} ORDER BY id"),
@@ -224,11 +204,11 @@ impl Grammar {
     }
 
     fn insert(&mut self) -> String {
-        let table = self.any(&TABLES);
+        let (table, other) = (self.own(), self.own());
         let (n, s) = (self.value(), self.value());
         let verb = self.any(&["INSERT", "INSERT", "INSERT IGNORE", "REPLACE"]);
         match self.below(6) {
-            0 => format!("{verb} INTO {table} (n, s) SELECT n + 40, s FROM t1 ORDER BY id LIMIT 3"),
+            0 => format!("{verb} INTO {table} (n, s) SELECT n + 40, s FROM {other} ORDER BY id LIMIT 3"),
             1 => format!(
                 "INSERT INTO {table} (n, s) VALUES ({n}, {s}) ON DUPLICATE KEY UPDATE s = VALUES(s), id = LAST_INSERT_ID(id)"
             ),
@@ -243,7 +223,7 @@ impl Grammar {
     }
 
     fn update(&mut self) -> String {
-        let (table, condition, value) = (self.any(&TABLES), self.any(&CONDITIONS), self.value());
+        let (table, condition, value) = (self.own(), self.any(&CONDITIONS), self.value());
         match self.below(4) {
             0 => format!("UPDATE {table} SET n = n + 100 WHERE {condition} ORDER BY id LIMIT 2"),
             1 => format!("UPDATE {table} SET s = (@b := CONCAT('set ', id)) WHERE {condition} ORDER BY id LIMIT 1"),
@@ -253,7 +233,7 @@ impl Grammar {
     }
 
     fn delete(&mut self) -> String {
-        let (table, condition) = (self.any(&TABLES), self.any(&CONDITIONS));
+        let (table, condition) = (self.own(), self.any(&CONDITIONS));
         match self.below(5) {
             0 => format!("DELETE FROM {table} WHERE {condition} ORDER BY id LIMIT 1 RETURNING id"),
             1 => format!("TRUNCATE TABLE {table}"),
@@ -262,51 +242,52 @@ impl Grammar {
     }
 
     fn definition(&mut self) -> String {
-        let table = self.any(&TABLES);
+        let table = self.own();
         match self.below(6) {
             0 => Self::table(table),
             1 => format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS x INT DEFAULT 5"),
             2 => format!("ALTER TABLE {table} DROP COLUMN IF EXISTS x"),
             3 => format!("CREATE INDEX i ON {table} (s)"),
             4 => format!("DROP INDEX IF EXISTS i ON {table}"),
-            _ => "CREATE TABLE t0 (id INT)".to_owned(),
+            _ => format!("CREATE TABLE {table} (id INT)"),
         }
     }
 
     fn temporary(&mut self) -> String {
-        let name = self.any(&TEMPORARY);
+        let (name, own) = (self.temporary_name(), self.own());
         match self.below(5) {
             0 | 1 => format!(
                 "CREATE TEMPORARY TABLE {name} (id INT PRIMARY KEY, n INT, s VARCHAR(9), d DECIMAL(5,2), b BLOB)"
             ),
             2 => format!("INSERT INTO {name} (id, n, s) VALUES ({}, 1, 'tmp')", self.below(5)),
             3 => format!("DROP TEMPORARY TABLE IF EXISTS {name}"),
-            _ => format!("CREATE OR REPLACE TEMPORARY TABLE {name} AS SELECT id, n, s FROM t0 ORDER BY id LIMIT 3"),
+            _ => format!("CREATE OR REPLACE TEMPORARY TABLE {name} AS SELECT id, n, s FROM {own} ORDER BY id LIMIT 3"),
         }
     }
 
     fn variable(&mut self) -> String {
         let (one, two, value) = (self.any(&VARIABLES), self.any(&VARIABLES), self.below(50));
+        let own = self.own();
         match self.below(7) {
             0 => format!("SET {one} = {value}"),
             1 => format!("SET {one} = 'text', {two} = {one}"),
             2 => format!("SELECT {one} := {value}, {two}"),
-            3 => format!("SELECT COUNT(*) INTO {one} FROM t0"),
-            4 => format!("SET {one} = (SELECT MAX(id) FROM t1)"),
+            3 => format!("SELECT COUNT(*) INTO {one} FROM {own}"),
+            4 => format!("SET {one} = (SELECT MAX(id) FROM {own})"),
             _ => format!("SELECT {one}, {two}"),
         }
     }
 
     fn call(&mut self) -> String {
-        let value = self.below(30);
+        let (session, own, value) = (self.session, self.own(), self.below(30));
         match self.below(7) {
-            0 => format!("CALL p0({value}, @a)"),
+            0 => format!("CALL p0_{session}({value}, @a)"),
             1 => "CALL p1()".to_owned(),
-            2 => format!("SELECT f1({value})"),
+            2 => format!("SELECT f1_{session}({value})"),
             3 => "SELECT NEXTVAL(q0)".to_owned(),
             4 => "SELECT LASTVAL(q0)".to_owned(),
             5 => format!(
-                "PREPARE st FROM 'SELECT id, n + ? FROM t0 ORDER BY id LIMIT {}'",
+                "PREPARE st FROM 'SELECT id, n + ? FROM {own} ORDER BY id LIMIT {}'",
                 value % 5
             ),
             _ => "EXECUTE st USING @a".to_owned(),
@@ -325,14 +306,14 @@ impl Grammar {
     }
 
     fn prepared(&mut self) -> Step {
-        let table = self.any(&TABLES);
+        let (session, own, table) = (self.session, self.own(), self.some());
         let sql = match self.below(9) {
-            0 => format!("INSERT INTO {table} (n, s) VALUES (?, ?)"),
-            1 => format!("UPDATE {table} SET s = ? WHERE id = ?"),
-            2 => format!("DELETE FROM {table} WHERE n = ? AND id > ?"),
-            3 => "CALL p0(?, ?)".to_owned(),
+            0 => format!("INSERT INTO {own} (n, s) VALUES (?, ?)"),
+            1 => format!("UPDATE {own} SET s = ? WHERE id = ?"),
+            2 => format!("DELETE FROM {own} WHERE n = ? AND id > ?"),
+            3 => format!("CALL p0_{session}(?, ?)"),
             4 => "SELECT ?, ?, @a, @b".to_owned(),
-            5 => "INSERT INTO t1 (n, s) VALUES (?, ?) RETURNING id, n".to_owned(),
+            5 => format!("INSERT INTO {own} (n, s) VALUES (?, ?) RETURNING id, n"),
             6 => format!(
                 "SELECT id, {} FROM {table} WHERE n > ? OR s = ? ORDER BY id",
                 self.any(&EXPRESSIONS)

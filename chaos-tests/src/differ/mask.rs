@@ -9,8 +9,58 @@
 //!
 //! A user variable that nobody has set is said to be one byte shorter once a statement that goes into the binlog has looked at
 //! it: the server has then noted that it is NULL. The same statement's connection says so, and a replica does not.
+//!
+//! Whether a statement uses an index is the optimizer's choice, by estimates that each server makes for itself in the background:
+//! of the same seven rows one server thinks that there are five, and reads the key's range, another one the whole table.
+//!
+//! That the columns of a statement have changed since it was prepared is said by the connection that it was prepared on. If it has
+//! been prepared on another one since, there they have not.
 
 use crate::wire::values;
+
+/// Flags of a status: how a table is read.
+const PLAN: u16 = 0x10 | 0x20;
+/// A flag of a status: the columns are other ones than when the statement was prepared.
+pub(super) const METADATA_CHANGED: u16 = 0x400;
+
+/// Takes what is said of the plan off a reply.
+pub(super) fn forget_plan(packets: &mut [Vec<u8>]) {
+    forget_in_ends(packets, PLAN);
+}
+
+/// Takes these flags off the packets that end a result.
+pub(super) fn forget_in_ends(packets: &mut [Vec<u8>], flags: u16) {
+    let last = packets.len().saturating_sub(1);
+    for (nth, packet) in packets.iter_mut().enumerate() {
+        if let Some(at) = status_at(packet, nth == last)
+            && let Some([low, high]) = packet.get_mut(at..at + 2)
+        {
+            [*low, *high] = (u16::from_le_bytes([*low, *high]) & !flags).to_le_bytes();
+        }
+    }
+}
+
+/// Where a packet has a status, if it ends a result. One that begins as an OK may also be a row, unless it is the last.
+fn status_at(packet: &[u8], last: bool) -> Option<usize> {
+    match packet {
+        [0xfe, _, _, _, _] => Some(3),
+        [0xfe, ..] | [0x00, ..] if last || packet[0] == 0xfe => {
+            let behind_affected = 1 + length_bytes(*packet.get(1)?);
+            Some(behind_affected + length_bytes(*packet.get(behind_affected)?))
+        }
+        _ => None,
+    }
+}
+
+/// Bytes of a number that begins so.
+const fn length_bytes(first: u8) -> usize {
+    match first {
+        0xfc => 3,
+        0xfd => 4,
+        0xfe => 9,
+        _ => 1,
+    }
+}
 
 /// A column of no table: an argument or variable of a routine.
 const NO_TABLE: &[u8] = b" for column ``.``.`";
@@ -127,6 +177,18 @@ mod tests {
         assert_eq!(masked(definition("@b", noted)), masked(definition("@b", unset)));
         assert_ne!(masked(definition("@b", noted)), masked(definition("@b", set)));
         assert_ne!(masked(definition("bb", noted)), masked(definition("bb", unset)));
+    }
+
+    #[test]
+    fn flags_are_taken_off_ends_alone() {
+        let row = b"\x00\x00\x22\x00\x00\x00\x00".to_vec();
+        let eof = |flags| vec![0xfe, 1, 0, flags, 4];
+        let ok = |flags| vec![0, 0xfc, 44, 1, 0, flags, 0, 0, 0];
+        let mut packets = [row.clone(), eof(0x22), ok(0x32)];
+        forget_plan(&mut packets);
+        assert_eq!(packets, [row, eof(2), ok(2)]);
+        forget_in_ends(&mut packets, METADATA_CHANGED);
+        assert_eq!(packets[1], [0xfe, 1, 0, 2, 0]);
     }
 
     #[test]

@@ -7,16 +7,17 @@ use anyhow::{Context as _, Result, ensure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::grammar::Grammar;
-use super::mask::masked;
-use super::standing::{IN_TRANSACTION, ONLY_READS, Standing};
+use super::answer::Answer;
+use super::grammar::{Grammar, MEETING, SESSIONS, TABLES};
+use super::mask::{METADATA_CHANGED, forget_in_ends};
+use super::standing::Standing;
 use super::step::Step;
-use crate::wire::{End, Login, Reply, ServerError, Session, caps, command};
+use crate::wire::{Login, Reply, ServerError, Session, caps, command};
 
-/// Sessions that take turns.
-const SESSIONS: usize = 4;
 /// Statements that a session leaves open.
 const OPEN_MAX: usize = 8;
+/// Steps that a report tells of: what made a difference was rarely done earlier.
+const DONE_KEPT: usize = 40;
 /// What every session begins with: nobody waits long for a lock of another one that waits for its turn, and everybody reads what
 /// anybody wrote.
 const START: &str = "SET innodb_lock_wait_timeout = 0, lock_wait_timeout = 1, @quorate_causal_reads = 'global'";
@@ -62,6 +63,8 @@ pub struct Difference {
     pub session: usize,
     /// What was asked.
     pub asked: String,
+    /// What this session did before, the last first.
+    pub before: Vec<String>,
     /// The answers: around the router and through it.
     pub answers: [String; 2],
 }
@@ -72,12 +75,14 @@ impl fmt::Display for Difference {
             step,
             session,
             asked,
+            before,
             answers: [around, through],
         } = self;
         write!(
             f,
             "step {step}, session {session}: {asked}\n  around:  {around}\n  through: {through}"
-        )
+        )?;
+        before.iter().try_for_each(|said| write!(f, "\n  after {said}"))
     }
 }
 
@@ -98,26 +103,16 @@ pub struct Summary {
 struct Pair {
     sides: [Client; 2],
     standing: Standing,
+    /// Its last steps.
+    done: VecDeque<String>,
 }
 
 /// One session on one side.
 struct Client {
     login: Login,
     session: Session,
-    open: VecDeque<u32>,
-}
-
-/// An answer, without what may differ.
-#[derive(Debug)]
-struct Answer {
-    /// What is compared: the packets of each reply, or an error that came for a reply.
-    replies: Vec<Vec<Vec<u8>>>,
-    errors: usize,
-    rows: usize,
-    /// The flags that the server reported last, if it did.
-    status: Option<u16>,
-    /// The replies for people.
-    said: String,
+    /// Statements that were left open, with their texts.
+    open: VecDeque<(u32, String)>,
 }
 
 /// The comparison.
@@ -164,6 +159,7 @@ impl Differ {
             differ.pairs.push(Pair {
                 sides,
                 standing: Standing::default(),
+                done: VecDeque::new(),
             });
         }
         Ok(differ)
@@ -176,9 +172,10 @@ impl Differ {
     pub fn run(mut self, steps: usize) -> Result<Summary> {
         for step in 0..steps {
             let session = self.grammar.below(SESSIONS);
-            let what = self.grammar.step();
+            let what = self.grammar.step(session);
             let reading = self.pairs.iter().any(|pair| pair.standing.only_reads);
-            if !self.pairs[session].standing.excuses(&what, reading) {
+            let [around, _] = &self.pairs[session].sides;
+            if !self.pairs[session].standing.excuses(&around.meant(&what), reading) {
                 self.compare(step, session, &what)?;
             }
         }
@@ -205,9 +202,16 @@ impl Differ {
             .with_context(|| format!("through, step {step}, session {session}: {what:?}"))?;
         // Names of equal length, so that nothing else moves.
         two.rename(&names[1], &names[0]);
-        if pair.standing.is_doubtful(what) {
-            one.forget_transaction();
-            two.forget_transaction();
+        let doubtful = pair.standing.doubtful_flags(what);
+        one.forget_flags(doubtful);
+        two.forget_flags(doubtful);
+        if matches!(what, Step::Again(..)) {
+            for answer in [&mut one, &mut two] {
+                answer
+                    .replies
+                    .iter_mut()
+                    .for_each(|packets| forget_in_ends(packets, METADATA_CHANGED));
+            }
         }
         if one.replies != two.replies {
             one.point_at(&mut two);
@@ -216,11 +220,17 @@ impl Differ {
                 step,
                 session,
                 asked,
+                before: pair.done.drain(..).rev().collect(),
                 answers: [one.said, two.said],
             }
             .into());
         }
         pair.standing.learn(what, one.status, one.errors > 0);
+        let failed = if one.errors > 0 { ", which failed" } else { "" };
+        pair.done.push_back(format!("step {step}: {what:?}{failed}"));
+        if pair.done.len() > DONE_KEPT {
+            pair.done.pop_front();
+        }
         self.summary.replies += one.replies.len();
         self.summary.errors += one.errors;
         self.summary.rows += one.rows;
@@ -232,7 +242,7 @@ impl Differ {
         for side in &self.sides {
             let mut session = Session::open(&side.direct)?;
             let mut tables = Vec::new();
-            for table in ["t0", "t1", "t2"] {
+            for table in TABLES.iter().chain(&[MEETING]) {
                 tables.push(session.query(&format!("SELECT * FROM {table} ORDER BY id"))?.sets);
             }
             contents.push(tables);
@@ -279,12 +289,12 @@ impl Client {
                                 .execute_with(prepared.id, args, false, nth == 0 || !types_once)?,
                         );
                     }
-                    self.keep(prepared.id, *keep)?;
+                    self.keep(prepared.id, sql, *keep)?;
                 }
                 Err(error) => said = Some(error.downcast::<ServerError>()?.to_string()),
             },
             Step::Again(nth, args) => {
-                if let Some(id) = self.open.get(*nth) {
+                if let Some((id, _)) = self.open.get(*nth) {
                     replies.push(self.session.execute_with(*id, args, false, true)?);
                 }
             }
@@ -307,74 +317,27 @@ impl Client {
         Ok(Answer::new(&replies, said))
     }
 
-    fn keep(&mut self, id: u32, keep: bool) -> Result<()> {
+    /// The statement that a step carries out again, if it does.
+    fn meant(&self, step: &Step) -> Step {
+        match step {
+            Step::Again(nth, _) => match self.open.get(*nth) {
+                Some((_, sql)) => Step::Query(sql.clone()),
+                None => step.clone(),
+            },
+            _ => step.clone(),
+        }
+    }
+
+    fn keep(&mut self, id: u32, sql: &str, keep: bool) -> Result<()> {
         if !keep {
             return self.session.close(id);
         }
-        self.open.push_back(id);
+        self.open.push_back((id, sql.to_owned()));
         if self.open.len() > OPEN_MAX
-            && let Some(oldest) = self.open.pop_front()
+            && let Some((oldest, _)) = self.open.pop_front()
         {
             self.session.close(oldest)?;
         }
         Ok(())
-    }
-}
-
-impl Answer {
-    fn new(replies: &[Reply], said: Option<String>) -> Self {
-        let sets = || replies.iter().flat_map(|reply| &reply.sets);
-        let packets = |reply: &Reply| reply.comparable().into_iter().map(masked).collect();
-        let refused = said.iter().map(|error| vec![error.clone().into_bytes()]);
-        Self {
-            replies: replies.iter().map(packets).chain(refused).collect(),
-            errors: replies.iter().filter(|reply| reply.error().is_some()).count() + usize::from(said.is_some()),
-            status: sets()
-                .filter_map(|set| match set.end {
-                    End::Ok { status, .. } => Some(status),
-                    End::Failed(_) => None,
-                })
-                .next_back(),
-            rows: sets().map(|set| set.rows.len()).sum(),
-            said: said.unwrap_or_else(|| sets().map(|set| format!("{set:?}")).collect()),
-        }
-    }
-
-    /// Takes the flags of an open transaction off every EOF.
-    fn forget_transaction(&mut self) {
-        for packet in self.replies.iter_mut().flatten() {
-            if let [0xfe, _, _, low, high] = packet.as_mut_slice() {
-                let status = u16::from_le_bytes([*low, *high]) & !(IN_TRANSACTION | ONLY_READS);
-                [*low, *high] = status.to_le_bytes();
-            }
-        }
-    }
-
-    /// Says which packet is the first that differs.
-    fn point_at(&mut self, other: &mut Self) {
-        let packets = |answer: &Self| answer.replies.iter().flatten().cloned().collect::<Vec<_>>();
-        let (ours, theirs) = (packets(self), packets(other));
-        let first = ours.iter().zip(&theirs).position(|(one, two)| one != two);
-        let nth = first.unwrap_or_else(|| ours.len().min(theirs.len()));
-        for (answer, packets) in [(self, ours), (other, theirs)] {
-            let packet = packets.get(nth).map(|packet| packet.escape_ascii().to_string());
-            answer.said = format!("packet {nth} of {}: {packet:?} in {}", packets.len(), answer.said);
-        }
-    }
-
-    /// Replaces a database's name by another one of the same length.
-    fn rename(&mut self, from: &str, to: &str) {
-        self.said = self.said.replace(from, to);
-        for packet in self.replies.iter_mut().flatten() {
-            let mut at = 0;
-            while let Some(found) = packet[at..]
-                .windows(from.len())
-                .position(|piece| piece == from.as_bytes())
-            {
-                at += found;
-                packet[at..at + to.len()].copy_from_slice(to.as_bytes());
-                at += to.len();
-            }
-        }
     }
 }

@@ -35,13 +35,14 @@ impl Step {
         let expression = value.is_some_and(|(_, value)| value.contains(['(', '@']));
         let traces = [
             "FOR UPDATE",
+            "LOCK IN SHARE MODE",
             "INTO @",
             ":=",
             "TEMPORARY",
             "PREPARE",
             "EXECUTE",
             "CALL",
-            "f1(",
+            "f1_",
         ];
         expression || traces.iter().any(|words| self.text().contains(words))
     }
@@ -57,6 +58,20 @@ impl Step {
             "TRUNCATE",
         ];
         table.iter().any(|words| self.text().starts_with(words))
+    }
+
+    /// Whether it asks what the last statement has warned of.
+    pub(super) fn asks_for_warnings(&self) -> bool {
+        let text = self.text();
+        text.ends_with("WARNINGS") || text == "SHOW ERRORS" || text.contains("@@warning_count")
+    }
+
+    /// Whether it surely uses a table.
+    pub(super) fn is_about_tables(&self) -> bool {
+        let text = self.text();
+        let words = ["SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "WITH", "("];
+        let verb = words.iter().any(|word| text.starts_with(word));
+        verb && [" t", " meet", " v0"].iter().any(|table| text.contains(table))
     }
 
     /// The statement; nothing for what is none.

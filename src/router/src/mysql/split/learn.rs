@@ -134,7 +134,7 @@ impl Session {
                         "completion_type" => self.state.chains = &**value != b"NO_CHAIN",
                         // Said in a read-only transaction; there it must not hold.
                         "tx_read_only" if side == Side::Replica => {
-                            self.replica.as_deref_mut().into_iter().for_each(read_only)
+                            self.replica.as_deref_mut().into_iter().for_each(read_only);
                         }
                         "character_set_client" => self.state.dialect = self.state.dialect.with_charset(value),
                         _ => {}
