@@ -108,7 +108,7 @@ impl Grammar {
         }
     }
 
-    /// The next step of a session, below [`SESSIONS`].
+    /// The next step of a session, below `SESSIONS`.
     pub fn step(&mut self, session: usize) -> Step {
         self.session = session;
         match self.below(100) {

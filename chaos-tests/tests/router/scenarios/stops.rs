@@ -1,9 +1,10 @@
 //! KILL in all its forms.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use quorate_api::clock::Clock;
 use quorate_chaos::nemesis;
 use quorate_chaos::wire::{Arg, ServerError, Session, command};
 
@@ -50,9 +51,9 @@ fn interrupted(
             .iter()
             .any(|node| world.on_server(node, &asleep).is_ok_and(|count| count.trim() == "1"))
     };
-    let begun = Instant::now();
+    let begun = Clock.now();
     while !sleeps() {
-        ensure!(begun.elapsed() < RECOVERY, "the victim does not sleep");
+        ensure!(Clock.now().since(begun) < RECOVERY, "the victim does not sleep");
         thread::sleep(Duration::from_millis(10));
     }
     stop(&mut killer, id)?;
