@@ -3,10 +3,12 @@
 //! Only variables, status counters and replication state are read: a DDL that waits for an acknowledgement holds
 //! metadata locks, and whatever touches tables or `information_schema` then hangs.
 
+use std::io;
 use std::time::Duration;
 
 use mysql_async::Row;
 use quorate_model::{GtidSet, IoThread};
+use tokio::time::timeout;
 
 use crate::error::SqlError;
 use crate::session::{Session, cell, column};
@@ -176,8 +178,10 @@ pub async fn observe(session: &mut Session, limit: Duration) -> Result<Facts, Sq
     facts.replication = replication.first().map(from_replication).transpose()?;
     // Whoever hears a position relies on it, for instance by deleting relay logs that hold the same. What is applied is durable.
     if !facts.applied().covers(&facts.received()) {
-        let relay_logs = session.relay_logs();
-        relay_logs.make_durable().await.map_err(SqlError::NotDurable)?;
+        let durable = timeout(limit, session.relay_logs().make_durable()).await;
+        durable
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(SqlError::NotDurable)?;
     }
     Ok(facts)
 }

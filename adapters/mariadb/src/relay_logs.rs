@@ -9,7 +9,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
 
 use crate::durable::sync_dir;
 use crate::layout::RELAY_LOG;
@@ -17,12 +19,13 @@ use crate::layout::RELAY_LOG;
 /// The relay logs of one data directory, opened as they come.
 #[derive(Debug)]
 pub struct RelayLogs {
-    datadir: PathBuf,
-    state: Mutex<State>,
+    /// Asynchronous: behind a flush that hangs nothing waits but what may be given up.
+    state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    datadir: PathBuf,
     /// By number.
     open: Vec<Log>,
     /// A flush failed: the system may have dropped what it could not write, and says so only once.
@@ -50,51 +53,58 @@ impl RelayLogs {
     #[must_use]
     pub fn of(datadir: PathBuf) -> Arc<Self> {
         Arc::new(Self {
-            datadir,
-            state: Mutex::default(),
+            state: Arc::new(Mutex::new(State {
+                datadir,
+                open: Vec::new(),
+                failed: None,
+            })),
         })
     }
 
-    /// Returns once everything that the server had written to its relay logs before the call is on the disk.
+    /// Returns once everything that the server had written to its relay logs before the call is on the disk. May be given up at
+    /// any time; a flush that has begun goes on, and its failure counts.
     ///
     /// # Errors
     /// The file system refuses. If that was a flush, every later call fails too: only a restart of the agent, which has all
     /// relay logs applied first, makes the node trustworthy again.
-    pub async fn make_durable(self: &Arc<Self>) -> io::Result<()> {
-        let logs = self.clone();
-        tokio::task::spawn_blocking(move || logs.flush())
+    pub async fn make_durable(&self) -> io::Result<()> {
+        let mut state = self.state.clone().lock_owned().await;
+        tokio::task::spawn_blocking(move || state.make_durable())
             .await
             .map_err(io::Error::other)?
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = &state.failed {
-            return Err(io::Error::other(format!("an earlier flush failed: {why}")));
-        }
-        let came = state.take_up(&self.datadir)?;
-        let flushed = state.flush().and_then(|()| {
-            // The server flushes its index, but not the entry of the file itself.
-            if came { sync_dir(&self.datadir) } else { Ok(()) }
-        });
-        if let Err(error) = &flushed {
-            state.failed = Some(error.to_string());
-        }
-        flushed
     }
 }
 
 impl State {
+    fn make_durable(&mut self) -> io::Result<()> {
+        if let Some(why) = &self.failed {
+            return Err(io::Error::other(format!("an earlier flush failed: {why}")));
+        }
+        let came = self.take_up()?;
+        let flushed = self.flush().and_then(|()| {
+            // The server flushes its index, but not the entry of the file itself.
+            if came { sync_dir(&self.datadir) } else { Ok(()) }
+        });
+        if let Err(error) = &flushed {
+            tracing::error!(
+                %error,
+                "relay logs cannot be flushed: nothing is acknowledged until the agent is restarted; check the disk"
+            );
+            self.failed = Some(error.to_string());
+        }
+        flushed
+    }
+
     /// Opens what is new and closes what is gone. Says whether something is new.
-    fn take_up(&mut self, datadir: &Path) -> io::Result<bool> {
-        let listed = list(datadir)?;
+    fn take_up(&mut self) -> io::Result<bool> {
+        let listed = list(&self.datadir)?;
         self.open.retain(|log| listed.contains(&log.listed));
         let mut came = false;
         for found in listed {
             if self.open.iter().any(|log| log.listed == found) {
                 continue;
             }
-            let file = match File::open(datadir.join(&found.name)) {
+            let file = match File::open(self.datadir.join(&found.name)) {
                 Ok(file) => file,
                 // Applied and deleted meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -157,7 +167,7 @@ mod tests {
     use super::*;
 
     fn complete(logs: &RelayLogs) -> Vec<(u64, bool)> {
-        let state = logs.state.lock().unwrap();
+        let state = logs.state.try_lock().unwrap();
         state.open.iter().map(|log| (log.listed.number, log.complete)).collect()
     }
 
@@ -176,49 +186,49 @@ mod tests {
         }
     }
 
-    #[test]
-    fn files_are_followed_as_they_come_go_and_come_again() {
+    #[tokio::test]
+    async fn files_are_followed_as_they_come_go_and_come_again() {
         let dir = tempfile::tempdir().unwrap();
         let at = |number: u32| dir.path().join(format!("relay.{number:06}"));
         let logs = RelayLogs::of(dir.path().to_owned());
-        logs.flush().unwrap();
+        logs.make_durable().await.unwrap();
         assert_eq!(complete(&logs), []);
         fs::write(at(1), "one").unwrap();
-        logs.flush().unwrap();
+        logs.make_durable().await.unwrap();
         assert_eq!(complete(&logs), [(1, false)]);
         fs::write(at(2), "two").unwrap();
-        logs.flush().unwrap();
+        logs.make_durable().await.unwrap();
         assert_eq!(complete(&logs), [(1, true), (2, false)]);
         // Replication is started afresh. The old file is kept open elsewhere, so that its inode is not used again.
         let old = File::open(at(1)).unwrap();
         fs::remove_file(at(1)).unwrap();
         fs::remove_file(at(2)).unwrap();
         fs::write(at(1), "another one").unwrap();
-        logs.flush().unwrap();
+        logs.make_durable().await.unwrap();
         assert_eq!(complete(&logs), [(1, false)]);
         drop(old);
     }
 
-    #[test]
-    fn a_directory_that_is_missing_is_an_error_and_no_verdict() {
+    #[tokio::test]
+    async fn a_directory_that_is_missing_is_an_error_and_no_verdict() {
         let dir = tempfile::tempdir().unwrap();
         let datadir = dir.path().join("data");
         let logs = RelayLogs::of(datadir.clone());
-        assert_eq!(logs.flush().unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(logs.make_durable().await.unwrap_err().kind(), io::ErrorKind::NotFound);
         fs::create_dir(&datadir).unwrap();
-        logs.flush().unwrap();
+        logs.make_durable().await.unwrap();
     }
 
     /// What cannot be flushed as a file, in the place of one.
-    #[test]
-    fn after_a_flush_that_failed_nothing_is_durable_any_more() {
+    #[tokio::test]
+    async fn after_a_flush_that_failed_nothing_is_durable_any_more() {
         let dir = tempfile::tempdir().unwrap();
         let logs = RelayLogs::of(dir.path().to_owned());
         let unflushable = Path::new("/proc/self/status");
         std::os::unix::fs::symlink(unflushable, dir.path().join("relay.000001")).unwrap();
-        logs.flush().unwrap_err();
+        logs.make_durable().await.unwrap_err();
         fs::remove_file(dir.path().join("relay.000001")).unwrap();
-        let error = logs.flush().unwrap_err();
+        let error = logs.make_durable().await.unwrap_err();
         assert!(error.to_string().contains("an earlier flush failed"), "{error}");
     }
 }
