@@ -53,16 +53,7 @@ impl World {
                 if let Some(to) = self.node_of(&to) {
                     let by = self.nodes[at].id.clone();
                     let event = Box::new(Event::FailsafeGranted { by, epoch, seq, ttl });
-                    let wait = self.network.delay(&mut self.rng);
-                    self.after(
-                        wait,
-                        What::Failsafe {
-                            from: at,
-                            to,
-                            tries: 0,
-                            event,
-                        },
-                    );
+                    self.send_failsafe(at, to, event);
                 }
             }
             Effect::Probe(probe) => {
@@ -139,17 +130,22 @@ impl World {
                 seq,
                 release,
             });
-            let wait = self.network.delay(&mut self.rng);
-            self.after(
-                wait,
-                What::Failsafe {
-                    from: at,
-                    to,
-                    tries: 0,
-                    event,
-                },
-            );
+            self.send_failsafe(at, to, event);
         }
+    }
+
+    /// Sends a question or an answer over the network.
+    fn send_failsafe(&mut self, from: usize, to: usize, event: Box<Event>) {
+        let wait = self.network.delay(&mut self.rng);
+        self.after(
+            wait,
+            What::Failsafe {
+                from,
+                to,
+                tries: 0,
+                event,
+            },
+        );
     }
 
     pub(crate) fn failsafe(&mut self, from: usize, to: usize, tries: u8, event: Event) {

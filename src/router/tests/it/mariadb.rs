@@ -173,7 +173,11 @@ async fn wait_until_up(address: SocketAddr) {
 
 async fn wait_for_sleeper(address: SocketAddr) {
     let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'";
-    while text(&query(address, sql).await) != "1" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let asleep = async {
+        while text(&query(address, sql).await) != "1" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(30), asleep).await;
+    assert!(found.is_ok(), "no query sleeps after 30 s");
 }
