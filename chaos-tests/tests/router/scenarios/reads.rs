@@ -140,6 +140,10 @@ fn hold_back(world: &World, node: &str) -> Result<Helper> {
     Ok(helper)
 }
 
+fn hold_all_back(world: &World) -> Result<Vec<Helper>> {
+    world.replicas()?.iter().map(|node| hold_back(world, node)).collect()
+}
+
 fn s51_time_out(world: &World) -> Result<()> {
     world.make(&[
         "CREATE OR REPLACE TABLE s51 (id INT PRIMARY KEY, v INT)",
@@ -149,11 +153,7 @@ fn s51_time_out(world: &World) -> Result<()> {
     session.run("UPDATE s51 SET v = 1")?;
     ensure!(session.value("SELECT v FROM s51")? == "1");
     let id = session.value("SELECT CONNECTION_ID()")?;
-    let held = world
-        .replicas()?
-        .iter()
-        .map(|node| hold_back(world, node))
-        .collect::<Result<Vec<_>>>()?;
+    let held = hold_all_back(world)?;
     let primary = world.primary_id()?;
     for turn in 2..5 {
         session.run(&format!("UPDATE s51 SET v = {turn}"))?;
@@ -169,22 +169,28 @@ fn s51_time_out(world: &World) -> Result<()> {
 }
 
 fn never_on_the_primary(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s51n (id INT PRIMARY KEY)"])?;
     let mut session = Session::open(&World::login(&world.router("r2")?.rw))?;
     let primary = world.primary_id()?;
     let here = "SELECT @@server_id";
     ensure!(session.value(here)? != primary, "no replica is fit to begin with");
-    // A lag below the distance of two readings is never measured: nobody is fit.
+    // Behind, and more so with every reading.
+    let held = hold_all_back(world)?;
+    world.session()?.run("INSERT INTO s51n VALUES (1)")?;
     let nobody = [
-        ("max_lag_ms: 1000", "max_lag_ms: 1"),
+        ("max_lag_ms: 1000", "max_lag_ms: 500"),
         ("primary: fallback", "primary: never"),
-        ("hold_wait_ms: 10000", "hold_wait_ms: 1000"),
+        ("hold_wait_ms: 10000", "hold_wait_ms: 3000"),
     ];
     let before = world.reconfigure("r2", &nobody)?;
     let checked = held_back_from_the_primary(&mut session, &primary);
     let waiting = thread::spawn(move || session.value(here));
+    // Before the settings are back: with those the primary would take it.
+    drop(held);
+    let answered = waiting.join();
     world.restore("r2", &before)?;
     checked?;
-    let answered = waiting.join().map_err(|_| anyhow::anyhow!("the reader panicked"))??;
+    let answered = answered.map_err(|_| anyhow::anyhow!("the reader panicked"))??;
     ensure!(answered != primary, "a read that waited was answered by the primary");
     Ok(())
 }
@@ -193,7 +199,7 @@ fn never_on_the_primary(world: &World) -> Result<()> {
 fn held_back_from_the_primary(session: &mut Session, primary: &str) -> Result<()> {
     let here = "SELECT @@server_id";
     let mut last = String::new();
-    for _ in 0..100 {
+    for _ in 0..1000 {
         match session.query(here)?.error() {
             Some(error) => {
                 last = error.text.clone();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Reads {
     /// Oldest state that a read may see, unless it is the session's own writing that it must see. A replica further behind
-    /// is not read. What is measured has the coarseness of two readings of `monitor_ms`, so a bound below that leaves no replica.
+    /// is not read. What is measured has the coarseness of two readings of `monitor_ms`, so a bound below that may leave no replica.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub max_lag_ms: u64,
     /// Whether the primary takes reads.
