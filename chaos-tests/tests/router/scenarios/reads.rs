@@ -24,6 +24,7 @@ pub(super) const CASES: &[Case] = &[
         "s59_last_insert_id_and_the_like_come_from_the_right_server",
         s59_about_the_last_statement,
     ),
+    ("s59_what_a_statement_left_is_asked_for_where_it_ran", s59_elsewhere),
     (
         "reads_that_the_primary_never_takes_wait_for_a_replica",
         never_on_the_primary,
@@ -289,5 +290,54 @@ fn s59_about_the_last_statement(world: &World) -> Result<()> {
     for capabilities in [0, caps::DEPRECATE_EOF, caps::DEPRECATE_EOF | caps::FOUND_ROWS] {
         world.same(capabilities, &make, &statements)?;
     }
+    Ok(())
+}
+
+/// Asks for what a read has left on its server, which no other read would be given now.
+fn s59_elsewhere(world: &World) -> Result<()> {
+    world.make(&[
+        "CREATE OR REPLACE TABLE s59e (id INT PRIMARY KEY, v VARCHAR(10))",
+        "INSERT INTO s59e VALUES (1, 'x'), (2, '2'), (3, '3')",
+    ])?;
+    let (mut session, mut writer) = (world.session()?, world.session()?);
+    session.run("SET @quorate_causal_reads = 'global'")?;
+    let node = world.replicas()?.swap_remove(0);
+    let id = world.on_server(&node, "SELECT @@server_id")?;
+    let held = hold_back(world, &node)?;
+    writer.run("INSERT INTO s59e VALUES (4, '4')")?;
+    let finding = format!("replica {node}");
+    let mut found = String::new();
+    for _ in 0..1000 {
+        let rows = session.rows("EXPLAIN ROUTE SELECT 1")?;
+        let row = rows.into_iter().find(|row| row[0].as_ref() == Some(&finding));
+        found = row.and_then(|mut row| row.swap_remove(1)).context("no finding")?;
+        if found.contains("is not read") {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    ensure!(found.contains("is not read"), "{found}");
+    // It is read because the statement says so; what asks for the rest of it says nothing.
+    let hint = format!("/* quorate route to node {node} causal=none */");
+    let read = session.prepare(&format!(
+        "SELECT {hint} SQL_CALC_FOUND_ROWS id FROM s59e WHERE v >= ? LIMIT 1"
+    ))?;
+    for _ in 0..3 {
+        session.execute(read.id, &[Arg::Double(1.5)])?;
+        ensure!(session.value("SELECT /* quorate route to last causal=none */ @@server_id")? == id.trim());
+        session.execute(read.id, &[Arg::Double(1.5)])?;
+        for _ in 0..2 {
+            let warnings = session.rows("SHOW WARNINGS")?;
+            let codes: Vec<_> = warnings.iter().map(|row| row[1].as_deref()).collect();
+            ensure!(codes == [Some("1292")], "{warnings:?}");
+        }
+        ensure!(session.value("SHOW COUNT(*) WARNINGS")? == "1");
+        session.execute(read.id, &[Arg::Double(1.5)])?;
+        ensure!(session.value("SELECT FOUND_ROWS()")? == "2");
+        let route = session.rows("EXPLAIN ROUTE SHOW WARNINGS")?;
+        let target = [Some("target".to_owned()), Some(finding.clone())];
+        ensure!(route.iter().any(|row| *row == target), "{route:?}");
+    }
+    drop(held);
     Ok(())
 }

@@ -84,8 +84,7 @@ impl Session {
     /// Gets a server for a job. With a sequence number, a wait for it must go ahead. None if the client was told that
     /// there is no server.
     pub(super) async fn attach(&mut self, decision: &Decision, job: &Job) -> Result<Option<(Side, Option<u64>)>, End> {
-        let reading = self.standing().reading || self.state.held == Some(Side::Replica);
-        if decision.side == Side::Replica && reading && self.replica.is_some() {
+        if self.stays_on_replica(decision, &job.needs).is_some() {
             return Ok(Some((Side::Replica, None)));
         }
         if decision.side == Side::Replica {

@@ -31,6 +31,14 @@ pub(super) enum Wire {
 }
 
 impl Job {
+    /// Whether it is a statement that runs.
+    pub(super) const fn runs(&self) -> bool {
+        matches!(
+            self.command,
+            Command::Query | Command::StmtExecute | Command::StmtBulkExecute
+        )
+    }
+
     pub(super) const fn shape(&self) -> ReplyShape {
         self.command.reply_shape()
     }

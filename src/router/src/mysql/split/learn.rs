@@ -10,7 +10,7 @@ use crate::mysql::recover::marker::Mark;
 use crate::mysql::recover::transaction::{Completed, Obstacle, TRANSACTION_BYTES, TransactionLog};
 use crate::mysql::session::holdings::{Hold, Holdings};
 use crate::mysql::session::journal::set_variable;
-use crate::mysql::session::needs::{Effect, Needs};
+use crate::mysql::session::needs::{Effect, Needs, Place};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
 use crate::mysql::sql::classify::classify;
@@ -50,10 +50,8 @@ impl Session {
         sum: Option<Box<Checksum>>,
         elapsed: Duration,
     ) {
-        if matches!(
-            job.command,
-            Command::Query | Command::StmtExecute | Command::StmtBulkExecute
-        ) {
+        let runs = job.runs();
+        if runs {
             self.state.last = side;
         }
         if let Some(status) = outcome.status {
@@ -77,7 +75,10 @@ impl Session {
         }
         let facts = job.needs.facts;
         self.state.unmarked |= facts.has(Facts::CHANGES_BINLOGGING);
-        self.state.afterglow = job.needs.next_transaction
+        // Who asks for what is left leaves it there, for the next one who asks.
+        let lasts = !runs || job.needs.place == Place::WhereLast;
+        self.state.afterglow = lasts && self.state.afterglow
+            || job.needs.next_transaction
             || outcome.warnings > 0
             || outcome.end != End::Ok
             || facts.has(Facts::CALCULATES_FOUND_ROWS);
@@ -115,7 +116,7 @@ impl Session {
     }
 
     /// Variables and the database, as the server reports them.
-    fn changed(&mut self, job: &Job, side: Side, outcome: &Outcome) {
+    pub(super) fn changed(&mut self, job: &Job, side: Side, outcome: &Outcome) {
         let passing = self.changes_in_passing(job);
         for change in &outcome.changes {
             match change {
@@ -238,11 +239,7 @@ impl Session {
     /// What the statement took or gave back. A pin ends only when nothing is left of what set it.
     fn held(&mut self, job: &Job, outcome: &Outcome) {
         let hold = job.needs.hold;
-        let runs = matches!(
-            job.command,
-            Command::Query | Command::StmtExecute | Command::StmtBulkExecute
-        );
-        if !runs {
+        if !job.runs() {
             return;
         }
         let ended = if matches!(hold, Hold::PrepareText | Hold::ExecuteText | Hold::ForgetText) {
@@ -309,10 +306,7 @@ impl Session {
     }
 
     fn count(&self, job: &Job, side: Side, outcome: &Outcome, elapsed: Duration) {
-        if !matches!(
-            job.command,
-            Command::Query | Command::StmtExecute | Command::StmtBulkExecute
-        ) {
+        if !job.runs() {
             return;
         }
         let (node, ran_on) = match (side, &self.primary, &self.replica) {

@@ -116,7 +116,13 @@ impl Session {
         let ask = self.question(&needs, &live, 0);
         let choice = match decision.side {
             Side::Primary => None,
-            Side::Replica => Some(choice(&view, &ask, decision.node)),
+            Side::Replica => Some(match self.stays_on_replica(&decision, &needs) {
+                Some(backend) => Choice::Replica {
+                    server: backend.server.clone(),
+                    covers: true,
+                },
+                None => choice(&view, &ask, self.wanted(&decision, &needs)),
+            }),
         };
         let mut rows: Vec<Vec<String>> = Vec::new();
         let mut row = |item: &str, value: String| rows.push(vec![item.to_owned(), value]);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use quorate_model::Epoch;
 use tokio::time::sleep;
 
+use super::backend::Backend;
 use super::job::Job;
 use super::session::{End, Session};
 use crate::config::{Config, ReadPrimary};
@@ -15,7 +16,7 @@ use crate::core::metrics::Refused;
 use crate::core::route::{Access, seconds};
 use crate::mysql::fleet::choose::{Ask, Choice, choose, findings};
 use crate::mysql::fleet::positions::{Server, View};
-use crate::mysql::session::needs::{Effect, Needs, node_hash};
+use crate::mysql::session::needs::{Effect, Needs, Place, WishPlace, node_hash};
 use crate::mysql::session::route::{Decision, Side};
 use crate::mysql::sql::hint::Causal;
 
@@ -51,6 +52,25 @@ pub(super) enum Reader {
 }
 
 impl Session {
+    /// The connection to a replica that a statement for a replica cannot do without, however far behind and busy its server is
+    /// by now: what it asks for is there and nowhere else. No wait goes ahead of it, which would be what it is told of.
+    pub(super) fn stays_on_replica(&self, decision: &Decision, needs: &Needs) -> Option<&Backend> {
+        let asks = needs.place == Place::WhereLast && decision.node.is_none();
+        let stays = asks || self.standing().reading || self.state.held == Some(Side::Replica);
+        self.replica
+            .as_deref()
+            .filter(|_| stays && decision.side == Side::Replica)
+    }
+
+    /// The replica that a hint wants, by the hash of its name.
+    pub(super) fn wanted(&self, decision: &Decision, needs: &Needs) -> Option<u64> {
+        let last = || {
+            let there = self.replica.as_ref()?;
+            (needs.wish.place == Some(WishPlace::Last)).then(|| node_hash(there.node.as_str().as_bytes()))
+        };
+        decision.node.or_else(last)
+    }
+
     /// The sequence number that a read must see.
     pub(super) fn must_see(&self, needs: &Needs) -> u64 {
         let level = needs.wish.causal.unwrap_or(self.state.causal);
@@ -175,7 +195,7 @@ impl Session {
             let view = self.split.fleet.view();
             let live = self.split.live();
             let ask = self.question(needs, &live, self.split.turn());
-            match choice(&view, &ask, decision.node) {
+            match choice(&view, &ask, self.wanted(decision, needs)) {
                 Choice::Replica { server, covers } => (server, view.epoch, (!covers).then_some(ask.token)),
                 Choice::Primary(because) => {
                     self.split.metrics.fleet.read_on_primary(because.counted());
