@@ -52,6 +52,10 @@ fn s61_survive(world: &World) -> Result<()> {
         session.execute(*id, &[Arg::Int(1)])?;
     }
     let insert = session.prepare("INSERT INTO s61f VALUES (?, ?)")?.id;
+    let mut tracking = world.session()?;
+    tracking.run("BEGIN")?;
+    tracking.run("SET session_track_system_variables = 'tx_isolation', max_statement_time = 77")?;
+    tracking.run("INSERT INTO s61f VALUES (3, 3)")?;
     world.fail_over()?;
     for (nth, id) in ids.iter().enumerate() {
         let reply = session.execute_with(*id, &[Arg::Int(10)], false, false)?;
@@ -72,6 +76,15 @@ fn s61_survive(world: &World) -> Result<()> {
     ] {
         ensure!(session.value(sql)? == value, "{sql}");
     }
+    tracking.run("COMMIT")?;
+    for id in 4..7 {
+        let before = tracking.value("SHOW QUORATE TOKEN")?;
+        tracking.run(&format!("INSERT INTO s61f VALUES ({id}, {id})"))?;
+        ensure!(tracking.value("SHOW QUORATE TOKEN")? != before, "no position was told");
+        let rows = tracking.value("SELECT COUNT(*) FROM s61f")?;
+        ensure!(rows == id.to_string(), "{rows} rows in the place of {id}");
+    }
+    ensure!(tracking.value("SELECT @@max_statement_time")? == "77.000000");
     Ok(())
 }
 

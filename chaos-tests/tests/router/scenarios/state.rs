@@ -15,6 +15,10 @@ pub(super) const CASES: &[Case] = &[
     ("s62_change_user_and_reset_leave_nothing_behind", s62_leftovers),
     ("the_first_text_is_read_as_the_login_and_the_server_say", first_texts),
     ("pins_end_when_nothing_is_left_of_what_set_them", pins_end),
+    (
+        "what_the_client_lets_the_server_report_is_not_all_that_is_known",
+        s60_tracked,
+    ),
     ("s74_set_global_goes_to_the_primary_alone", s74_set_global),
 ];
 
@@ -315,6 +319,45 @@ fn pins_end(world: &World) -> Result<()> {
     session.execute(take, &[name(), Arg::Int(0)])?;
     ensure!(session.value("SELECT GET_LOCK('pins a', 0)")? == "0");
     ensure!(pins(&mut session)?.is_empty());
+    Ok(())
+}
+
+fn s60_tracked(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s60t (id INT PRIMARY KEY AUTO_INCREMENT)"])?;
+    // As MariaDB's connector for Java connects, with more to set before it and after.
+    let connector = "set sql_mode=CONCAT(@@sql_mode,',HIGH_NOT_PRECEDENCE'),session_track_system_variables = \
+                     CONCAT(@@global.session_track_system_variables,',tx_isolation'),max_statement_time=77";
+    let several = "SET session_track_state_change = 0; SET SESSION session_track_system_variables = ''";
+    let replica = world.replicas()?.swap_remove(0);
+    let settings = format!(
+        "/* quorate route to node {replica} */ SELECT @@sql_mode LIKE '%HIGH_NOT_PRECEDENCE%', @@max_statement_time"
+    );
+    for (sql, is_prepared) in [(connector, false), (connector, true), (several, false)] {
+        let mut session = world.session()?;
+        if is_prepared {
+            let id = session.prepare(sql)?.id;
+            session.execute(id, &[])?;
+        } else {
+            session.run(sql)?;
+        }
+        for _ in 0..3 {
+            let before = session.value("SHOW QUORATE TOKEN")?;
+            session.run("INSERT INTO s60t VALUES ()")?;
+            let after = session.value("SHOW QUORATE TOKEN")?;
+            ensure!(after != before, "{sql}: no position was told");
+        }
+        if sql == connector {
+            let found = session.rows(&settings)?;
+            let expected = ["1", "77.000000"].map(|value| Some(value.to_owned()));
+            ensure!(found == [expected], "{sql}, prepared: {is_prepared}: {found:?}");
+            ensure!(pins(&mut session)?.is_empty(), "{sql} pins the session");
+        }
+        ensure!(session.ask(command::RESET, &[])?.error().is_none());
+        ensure!(
+            session.value("SELECT @@max_statement_time")? == "0.000000",
+            "after a reset"
+        );
+    }
     Ok(())
 }
 

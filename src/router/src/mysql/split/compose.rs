@@ -20,7 +20,7 @@ use crate::mysql::wire::statement::{Types, bulk_types, bulk_with_types, execute_
 use crate::mysql::wire::write::{put_command, put_query};
 
 /// What the router needs to hear of every connection: what is set, what is committed, and what may not be shared.
-const TRACKING: &str =
+pub(super) const TRACKING: &str =
     "SET SESSION session_track_system_variables='*',session_track_state_change=ON,session_track_schema=ON";
 /// Of a replica's connection, too: an account that may write on a read-only server would otherwise write there whatever a function,
 /// a procedure or a text that is not understood does, and the replica would no longer be the primary's copy.
@@ -207,8 +207,7 @@ pub(super) fn bring_up(backend: &mut Backend, state: &State) {
         backend.silent.push_back(Silent::Setup);
     }
     if fresh != Fresh::No {
-        put_query(&mut backend.outbound, TRACKING);
-        backend.silent.push_back(Silent::Setup);
+        track(backend);
     }
     if fresh != Fresh::No && !backend.is_primary {
         read_only(backend);
@@ -238,6 +237,12 @@ pub(super) fn bring_up(backend: &mut Backend, state: &State) {
         backend.silent.push_back(Silent::Setup);
     }
     backend.applied = state.journal.version();
+}
+
+/// Makes a server report everything of a connection.
+pub(super) fn track(backend: &mut Backend) {
+    put_query(&mut backend.outbound, TRACKING);
+    backend.silent.push_back(Silent::Setup);
 }
 
 /// Makes a replica's connection one that only reads.

@@ -8,7 +8,7 @@ use quorate_model::Epoch;
 use super::attach::Replayed;
 use super::backend::Lost;
 use super::codes::SERVER_SHUTDOWN;
-use super::compose::{STATE_REFUSED, Unprepared, bring_up, put};
+use super::compose::{STATE_REFUSED, Unprepared, bring_up, put, track};
 use super::exchange::{finish_checked, settle};
 use super::job::{Job, Wire};
 use super::learn::mark;
@@ -246,6 +246,11 @@ impl Session {
                     return Ok(Replayed::Lost);
                 }
             }
+        }
+        if statements.iter().any(|logged| self.replays_tracking(&logged.command))
+            && let Some(backend) = self.primary.as_deref_mut()
+        {
+            track(backend);
         }
         self.split.metrics.sessions.replayed(true);
         self.state.transaction = Some(log);

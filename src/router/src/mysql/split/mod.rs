@@ -33,5 +33,6 @@ mod serve;
 mod session;
 mod special;
 pub(crate) mod start;
+mod tracking;
 
 pub(crate) use self::serve::Split;

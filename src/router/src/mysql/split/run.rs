@@ -245,6 +245,9 @@ impl Session {
                     if job.command == Command::StmtBulkExecute && side == Side::Primary && outcome.gtid.is_none() {
                         Box::pin(self.ask_position()).await;
                     }
+                    if self.sets_tracking(job, &outcome) {
+                        Box::pin(self.track_again(job, side, &outcome)).await;
+                    }
                     return Ok(Some((side, outcome)));
                 }
                 Ok(Answer::Silent) => return Ok(None),

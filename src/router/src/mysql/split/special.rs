@@ -11,6 +11,7 @@ use crate::mysql::session::holdings::Holdings;
 use crate::mysql::session::needs::{Effect, Needs, Place};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
+use crate::mysql::wire::capabilities::Dialect;
 use crate::mysql::wire::command::Command;
 use crate::mysql::wire::packet::HEADER_BYTES;
 use crate::mysql::wire::reply::End as ReplyEnd;
@@ -122,6 +123,7 @@ impl Session {
         state.chains = false;
         state.causal = self.split.live().reads.causal.into();
         self.state.dialect = self.first_dialect();
+        self.wire_dialect = Dialect::of(self.capabilities);
         self.card.unpin_all();
     }
 

@@ -263,7 +263,7 @@ pub(crate) enum Track {
     Nothing,
     /// What a server with default settings reports: the schema, autocommit, the character sets and the time zone.
     Default,
-    /// All, as it comes: for a client that set `session_track_*` itself.
+    /// All, as it comes: for a client that has set `session_track_*` itself.
     Everything,
 }
 
