@@ -53,6 +53,8 @@ missing_packages() { # missing_packages [--dev|--bench]
     have node || printf 'nodejs\n'
     have npm || printf 'npm\n'
     have go || [ -x /usr/local/go/bin/go ] || printf 'golang-go\n'
+    { have java && have javac; } || printf 'default-jdk-headless\n'
+    have mvn || printf 'maven\n'
   fi
   [ "${1:-}" = --bench ] || return 0
   have sysbench || printf 'sysbench\n'
@@ -67,7 +69,7 @@ install() {
     root=(sudo)
     say "asking sudo for the right to install"
   fi
-  say "installing $* (one to three minutes, about 200 MB)"
+  say "installing $* (one to five minutes, 200 to 600 MB)"
 
   # A lab starts its own servers. Keep the package from starting one too, unless the machine already
   # has a policy of its own or a MariaDB that somebody uses.

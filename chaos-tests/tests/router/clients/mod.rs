@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     ("clients_pymysql", pymysql),
     ("clients_node", node),
     ("clients_go", go),
+    ("clients_jdbc", jdbc),
     (
         "clients_without_tls_or_with_another_authority_do_not_get_in",
         not_without_tls,
@@ -150,6 +151,17 @@ fn go(world: &World) -> Result<()> {
         Some(binary) => program(world, &Command::new(binary)),
         None => Ok(()),
     }
+}
+
+fn jdbc(world: &World) -> Result<()> {
+    let Some(classes) = tools::java(&folder())? else {
+        return Ok(());
+    };
+    let mut command = Command::new("java");
+    // It lives for seconds: what compiles well takes longer than it saves.
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
+    command.arg(classes).arg("Suite");
+    program(world, &command)
 }
 
 fn not_without_tls(world: &World) -> Result<()> {

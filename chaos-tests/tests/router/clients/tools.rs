@@ -1,10 +1,14 @@
 //! Pinned clients of other languages, below the target folder.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
+
+/// Of Maven, what gets a package; pinned as the packages are.
+const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
 
 /// What a command prints; its errors fail the test.
 pub(super) fn output(command: &mut Command) -> Result<String> {
@@ -110,4 +114,29 @@ pub(super) fn go(sources: &Path) -> Result<Option<PathBuf>> {
         Ok(binary.clone())
     };
     unless_missing("go-sql-driver", make())
+}
+
+/// Where Java finds the program and its driver.
+pub(super) fn java(sources: &Path) -> Result<Option<OsString>> {
+    let place = place("jdbc")?;
+    let make = || {
+        let pinned = std::fs::read_to_string(sources.join("jdbc/driver.txt"))?;
+        let pinned = pinned.trim();
+        let mut parts = pinned.split(':').skip(1);
+        let (Some(name), Some(version)) = (parts.next(), parts.next()) else {
+            bail!("no driver is named: {pinned}");
+        };
+        let driver = place.join(format!("{name}-{version}.jar"));
+        if !driver.exists() {
+            let mut get = Command::new("mvn");
+            get.args(["-q", "-B", COPY]).arg(format!("-Dartifact={pinned}"));
+            output(get.arg(format!("-DoutputDirectory={}", place.display())))?;
+        }
+        let path = std::env::join_paths([&place, &driver])?;
+        let mut compile = Command::new("javac");
+        compile.arg("-cp").arg(&path).arg("-d").arg(&place);
+        output(compile.arg(sources.join("jdbc/Suite.java")))?;
+        Ok(path)
+    };
+    unless_missing("MariaDB Connector/J", make())
 }
