@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use quorate_chaos::wire::{Arg, Session, caps};
+use quorate_chaos::wire::{Arg, Session, caps, command};
 
 use crate::Case;
+use crate::sidecar::Sidecar;
 use crate::world::{Helper, World};
 
 pub(super) const CASES: &[Case] = &[
@@ -24,6 +25,7 @@ pub(super) const CASES: &[Case] = &[
         "s59_last_insert_id_and_the_like_come_from_the_right_server",
         s59_about_the_last_statement,
     ),
+    ("s52_what_a_client_was_told_is_known_to_all_sessions_at_once", s52_told),
     ("s59_what_a_statement_left_is_asked_for_where_it_ran", s59_elsewhere),
     (
         "reads_that_the_primary_never_takes_wait_for_a_replica",
@@ -251,6 +253,45 @@ fn s52_tokens(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// Waits until `EXPLAIN ROUTE` of a read says `what` of an item.
+fn wait_for_route(session: &mut Session, item: &str, what: &str) -> Result<()> {
+    let mut found = None;
+    for _ in 0..1000 {
+        let rows = session.rows("EXPLAIN ROUTE SELECT 1")?;
+        let row = rows.into_iter().find(|row| row[0].as_deref() == Some(item));
+        found = row.and_then(|mut row| row.swap_remove(1));
+        if found.as_ref().is_some_and(|found| found.contains(what)) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    anyhow::bail!("{item} is never {what}: {found:?}")
+}
+
+/// Of a long reply the client has the beginning, which says that a row is committed.
+fn s52_told(world: &World) -> Result<()> {
+    world.make(&["CREATE OR REPLACE TABLE s52t (id INT PRIMARY KEY)"])?;
+    // It learns of the row from the writer's reply, or not for long.
+    let router = Sidecar::start(world, "slow-monitor", |config| config.reads.monitor_ms = 2000)?;
+    let session = || Session::open(&World::login(&router.rw));
+    let mut reader = session()?;
+    reader.run("SET @quorate_causal_reads = 'global'")?;
+    for node in world.replicas()? {
+        wait_for_route(&mut reader, &format!("replica {node}"), "is fit")?;
+    }
+    let (mut writer, held) = (session()?, hold_all_back(world)?);
+    // More than the buffers between them have room for.
+    let sql = b"INSERT INTO s52t VALUES (1); SELECT REPEAT('x', 1000000) FROM seq_1_to_64";
+    writer.send(command::QUERY, sql)?;
+    let told = writer.packet()?;
+    ensure!(told.first() == Some(&0), "{told:?}");
+    // However far behind the replicas are said to be, they are asked first.
+    let seen = reader.value("SELECT /* quorate max_lag_ms=60000 */ COUNT(*) FROM s52t")?;
+    ensure!(seen == "1", "{seen} rows in the place of one");
+    drop(held);
+    Ok(())
+}
+
 fn s59_about_the_last_statement(world: &World) -> Result<()> {
     let make = ["CREATE OR REPLACE TABLE s59 (id INT PRIMARY KEY AUTO_INCREMENT, v TINYINT)"];
     let statements = [
@@ -306,17 +347,7 @@ fn s59_elsewhere(world: &World) -> Result<()> {
     let held = hold_back(world, &node)?;
     writer.run("INSERT INTO s59e VALUES (4, '4')")?;
     let finding = format!("replica {node}");
-    let mut found = String::new();
-    for _ in 0..1000 {
-        let rows = session.rows("EXPLAIN ROUTE SELECT 1")?;
-        let row = rows.into_iter().find(|row| row[0].as_ref() == Some(&finding));
-        found = row.and_then(|mut row| row.swap_remove(1)).context("no finding")?;
-        if found.contains("is not read") {
-            break;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    ensure!(found.contains("is not read"), "{found}");
+    wait_for_route(&mut session, &finding, "is not read")?;
     // It is read because the statement says so; what asks for the rest of it says nothing.
     let hint = format!("/* quorate route to node {node} causal=none */");
     let read = session.prepare(&format!(

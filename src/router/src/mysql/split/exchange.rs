@@ -9,6 +9,7 @@ use super::client::Client;
 use super::codes::{ErrorCode, READ_ONLY_TRANSACTION, UNKNOWN_ERROR};
 use super::job::Job;
 use super::session::{Broken, Session};
+use crate::mysql::fleet::positions::Fleet;
 use crate::mysql::session::route::Side;
 use crate::mysql::wire::checksum::Checksum;
 use crate::mysql::wire::command::{Command, ReplyShape, Upstream};
@@ -73,6 +74,7 @@ impl Session {
             primary,
             replica,
             forward,
+            split,
             ..
         } = self;
         let backend = match side {
@@ -123,6 +125,7 @@ impl Session {
             client,
             backend,
             forward,
+            fleet: &split.fleet,
             given: Given::default(),
             kept: if job.whole { job.len } else { 0 },
         };
@@ -139,6 +142,7 @@ struct Passing<'a> {
     client: &'a mut Client,
     backend: &'a mut Backend,
     forward: &'a mut Forward,
+    fleet: &'a Fleet,
     given: Given,
     /// Bytes of the command at the front of the client's buffer.
     kept: usize,
@@ -191,6 +195,10 @@ impl Passing<'_> {
             let advance = reply
                 .advance(&mut self.backend.inbound, self.forward)
                 .map_err(Stop::Malformed)?;
+            // Before the client knows: it may ask for it through another session at once.
+            if let Some(gtid) = reply.committed() {
+                self.fleet.acknowledged(gtid.sequence);
+            }
             if !self.forward.is_empty() {
                 self.given = Given {
                     packets: true,

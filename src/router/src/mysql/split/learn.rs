@@ -63,7 +63,6 @@ impl Session {
         }
         if let Some(gtid) = outcome.gtid {
             self.state.token = self.state.token.max(gtid.sequence);
-            self.split.fleet.acknowledged(gtid.sequence);
         }
         if let Some(backend) = self.backend(side) {
             backend.server.load.answered(elapsed);

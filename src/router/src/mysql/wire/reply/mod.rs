@@ -39,6 +39,7 @@ use super::command::ReplyShape;
 use super::forward::Forward;
 use super::ok::{ERR, Status};
 use super::packet::{Malformed, PACKET_MAX, narrow};
+use super::track::Gtid;
 
 pub(crate) use self::outcome::{Change, End, First, Outcome, Prepared};
 
@@ -203,6 +204,11 @@ impl Reply {
     #[cfg(test)]
     pub(crate) const fn outcome(&self) -> &Outcome {
         &self.outcome
+    }
+
+    /// The newest commit that what was read of it tells of.
+    pub(crate) const fn committed(&self) -> Option<Gtid> {
+        self.outcome.gtid
     }
 
     /// What it came to, and the checksum that was lent to it.
