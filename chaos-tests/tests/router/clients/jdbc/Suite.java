@@ -222,6 +222,28 @@ public final class Suite {
     OUT.println("  valid " + conn.isValid(10));
   }
 
+  /** What the driver puts before a statement, and what it does from another connection. */
+  private static void limited(Connection conn) throws SQLException {
+    try (Statement statement = conn.createStatement()) {
+      statement.setQueryTimeout(1000);
+      statement.setMaxRows(2);
+      results(statement, statement.execute("SELECT id FROM batch ORDER BY id", KEYS));
+      results(statement, statement.execute("UPDATE batch SET b = 'late' WHERE a = 7", KEYS));
+    }
+    prepared(conn, "[7] SELECT b FROM batch WHERE a = ?");
+    try (Statement statement = conn.createStatement()) {
+      Thread sleeper = new Thread(() -> attempt(() ->
+          results(statement, statement.execute("SELECT SLEEP(50) FROM (SELECT 1 UNION SELECT 2) t WHERE RAND() < 2"))));
+      sleeper.start();
+      while (sleeper.isAlive()) {
+        statement.cancel();
+        sleeper.join(50);
+      }
+    } catch (InterruptedException error) {
+      throw new SQLException(error);
+    }
+  }
+
   private static void described(Connection conn) throws SQLException {
     OUT.println("  server " + conn.getMetaData().getDatabaseProductVersion());
     try (ResultSet columns = conn.getMetaData().getColumns(null, "compat", "batch", "%")) {
@@ -252,6 +274,7 @@ public final class Suite {
     try (Connection conn = connect("compat"); Connection other = connect("compat")) {
       batches(conn);
       transactions(conn, other);
+      limited(conn);
       described(conn);
     }
     OUT.flush();
