@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(10);
 const LOSSES_MAX: usize = 5;
 
 /// Looks until it gives something.
-fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     for _ in 0..RECOVERY.as_millis() / LOOK.as_millis() {
         if let Some(seen) = look()? {
             return Ok(seen);
@@ -39,7 +39,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T
 }
 
 /// Holds the locks of a statement on a server itself, whoever leads, until it is dropped.
-fn holding(world: &World, node: &str, locking: &str) -> Result<Helper> {
+pub(super) fn holding(world: &World, node: &str, locking: &str) -> Result<Helper> {
     let mut client = world.client(node)?;
     let child = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut helper = Helper(child);
@@ -55,6 +55,12 @@ fn holding(world: &World, node: &str, locking: &str) -> Result<Helper> {
         said.extend(byte);
     }
     Ok(helper)
+}
+
+/// Lets none of these nodes open an epoch, until it is dropped: they cannot write the row that begins it.
+pub(super) fn closed(world: &World, nodes: &[String]) -> Result<Vec<Helper>> {
+    let epochs = "SELECT COUNT(*) FROM quorate.epoch LOCK IN SHARE MODE";
+    nodes.iter().map(|node| holding(world, node, epochs)).collect()
 }
 
 /// Routers without the password of their own account, which they read at each login: they neither look how far a server is
@@ -83,7 +89,7 @@ impl Drop for Blind {
 }
 
 /// A value of `SHOW QUORATE STATUS`.
-fn status(watcher: &mut Session, name: &str) -> Result<String> {
+pub(super) fn status(watcher: &mut Session, name: &str) -> Result<String> {
     let rows = watcher.rows("SHOW QUORATE STATUS")?;
     let row = rows.into_iter().find(|row| row[0].as_deref() == Some(name));
     let value = row.and_then(|row| row.into_iter().nth(1).flatten());
@@ -91,7 +97,7 @@ fn status(watcher: &mut Session, name: &str) -> Result<String> {
 }
 
 /// What `SHOW QUORATE SESSIONS` says of a session: what it does, its primary and its replica.
-fn seen(watcher: &mut Session, id: u32) -> Result<[String; 3]> {
+pub(super) fn seen(watcher: &mut Session, id: u32) -> Result<[String; 3]> {
     let rows = watcher.rows("SHOW QUORATE SESSIONS")?;
     let id = id.to_string();
     let row = rows.into_iter().find(|row| row[0].as_deref() == Some(&id));
@@ -100,7 +106,7 @@ fn seen(watcher: &mut Session, id: u32) -> Result<[String; 3]> {
 }
 
 /// Whether the server has sent anything that was not read yet.
-fn has_reply(session: &Session) -> Result<bool> {
+pub(super) fn has_reply(session: &Session) -> Result<bool> {
     let socket = session.socket();
     socket.set_nonblocking(true)?;
     let peeked = socket.peek(&mut [0]);
@@ -161,11 +167,7 @@ fn early_read(world: &World) -> Result<()> {
     let epoch = world.lab.status()?.epoch;
     let (mut reader, mut watcher) = (world.session()?, world.session()?);
     // The next primary cannot write the row that begins its epoch, and this router cannot read how far anybody is.
-    let epochs = "SELECT COUNT(*) FROM quorate.epoch LOCK IN SHARE MODE";
-    let held: Vec<_> = replicas
-        .iter()
-        .map(|node| holding(world, node, epochs))
-        .collect::<Result<_>>()?;
+    let held = closed(world, &replicas)?;
     let blind = Blind::begin(world)?;
     nemesis::kill_server(&world.lab, &world.primary()?)?;
     until("a replica of the next epoch", || {

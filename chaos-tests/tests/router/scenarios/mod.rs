@@ -4,6 +4,7 @@ mod abuse;
 mod accounts;
 mod between;
 mod failover;
+mod killed;
 mod life;
 mod packets;
 mod reads;
@@ -30,6 +31,7 @@ pub(crate) const QUIET: &[&[Case]] = &[
 pub(crate) const KILLING: &[&[Case]] = &[
     stops::CASES,
     between::CASES,
+    killed::CASES,
     failover::CASES,
     life::CASES,
     upgrade::CASES,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use quorate_api::clock::Clock;
-use quorate_chaos::nemesis;
 use quorate_chaos::wire::{Arg, ServerError, Session, command};
 
 use crate::Case;
@@ -16,10 +15,6 @@ pub(super) const CASES: &[Case] = &[
     ("s65_kill_of_an_expression_means_what_it_gives", s65_expressions),
     ("s65_kill_of_what_does_not_exist_or_belongs_to_others", s65_refused),
     ("s65_kill_of_who_waits_for_a_connection", s65_while_waiting),
-    (
-        "s65_a_session_that_is_killed_during_a_failover_is_never_replayed",
-        s65_during_replay,
-    ),
 ];
 
 /// Between two looks at a level.
@@ -205,29 +200,6 @@ fn until(what: &str, mut seen: impl FnMut() -> Result<bool>) -> Result<()> {
         thread::sleep(LOOK);
     }
     bail!("{what}: not within {RECOVERY:?}")
-}
-
-fn s65_during_replay(world: &World) -> Result<()> {
-    world.make(&["CREATE OR REPLACE TABLE s65 (id INT PRIMARY KEY)"])?;
-    world.lab.wait_healthy(RECOVERY)?;
-    let epoch = world.lab.status()?.epoch;
-    let (mut victim, mut killer) = (world.session()?, world.session()?);
-    victim.run("BEGIN")?;
-    victim.run("INSERT INTO s65 VALUES (1)")?;
-    nemesis::kill_server(&world.lab, &world.primary()?)?;
-    // Both are held; whichever comes first when the next primary opens, the killed one commits nothing after this is answered.
-    let killed = killer.run(&format!("KILL {}", victim.id));
-    let ended = victim.query("COMMIT");
-    world.open_after(epoch)?;
-    if killed.is_ok() {
-        let succeeded = ended.as_ref().is_ok_and(|reply| reply.error().is_none());
-        ensure!(!succeeded, "a killed session committed: {ended:?}");
-        ensure!(
-            world.direct()?.value("SELECT COUNT(*) FROM s65")? == "0",
-            "a killed session's row is there"
-        );
-    }
-    Ok(())
 }
 
 fn s65_while_waiting(world: &World) -> Result<()> {

@@ -3,8 +3,8 @@
 //! A session writes its card without a lock for every statement; only what changes rarely is behind a mutex.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_model::{Moment, NodeId};
 use tokio::sync::Notify;
@@ -31,6 +31,8 @@ pub(crate) struct SessionCard {
     /// Of these, those that a replica answered.
     on_replica: AtomicU64,
     kill: AtomicU8,
+    /// Orders to kill that servers have yet to answer.
+    orders: AtomicU32,
     killed: Notify,
     slow: Mutex<Slow>,
 }
@@ -77,6 +79,10 @@ pub(crate) enum Kill {
     Connection,
 }
 
+/// Somebody asks servers to kill what works for a session; over when dropped.
+#[derive(Debug)]
+pub(crate) struct Order(Arc<SessionCard>);
+
 /// A copy of a card, for people.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
@@ -105,13 +111,17 @@ impl SessionCard {
             commands: AtomicU64::new(0),
             on_replica: AtomicU64::new(0),
             kill: AtomicU8::new(0),
+            orders: AtomicU32::new(0),
             killed: Notify::new(),
             slow: Mutex::default(),
         }
     }
 
-    /// A command begins.
+    /// A command begins. A `KILL QUERY` that came late for the one before is none for this one.
     pub(crate) fn begin(&self, command: u8, now: Moment) {
+        if self.kill.load(Ordering::Relaxed) == Kill::Query.code() {
+            let _late = self.take_kill();
+        }
         let since = now.as_micros() << COMMAND_BITS;
         self.doing.store(since | u64::from(command), Ordering::Relaxed);
         self.commands.fetch_add(1, Ordering::Relaxed);
@@ -178,6 +188,26 @@ impl SessionCard {
         self.killed.notify_one();
     }
 
+    /// Servers are about to be asked to kill what works for the session: until they have answered it does not know why it lost a
+    /// connection, or why a statement was broken off.
+    pub(crate) fn order(self: &Arc<Self>) -> Order {
+        self.orders.fetch_add(1, Ordering::AcqRel);
+        Order(self.clone())
+    }
+
+    /// Whether somebody asked, once all orders under way are answered. Only the session itself may wait.
+    pub(crate) async fn killed_by_order(&self) -> Option<Kill> {
+        loop {
+            // In this order: an order ends after it has said what it came to.
+            let under_way = self.orders.load(Ordering::Acquire) > 0;
+            let kill = self.take_kill();
+            if kill.is_some() || !under_way {
+                return kill;
+            }
+            self.killed.notified().await;
+        }
+    }
+
     /// Resolves when somebody asked. A `Query` is taken with it; a `Connection` stays. Only the session itself may wait.
     pub(crate) async fn killed(&self) -> Kill {
         loop {
@@ -223,6 +253,13 @@ impl SessionCard {
 
     fn slow(&self) -> MutexGuard<'_, Slow> {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        self.0.orders.fetch_sub(1, Ordering::AcqRel);
+        self.0.killed.notify_one();
     }
 }
 

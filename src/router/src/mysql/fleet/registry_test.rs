@@ -36,6 +36,36 @@ async fn a_kill_reaches_its_session_once_and_the_end_of_a_session_stays() {
     assert_eq!(session.take_kill(), Some(Kill::Connection));
 }
 
+#[tokio::test]
+async fn what_a_kill_has_done_is_known_when_it_is_answered() {
+    let registry = Registry::new(7);
+    let session = registry.enroll("rw", address(), NOW);
+    assert_eq!(session.killed_by_order().await, None);
+    let order = registry.find(7).unwrap().order();
+    let refused = async {
+        tokio::task::yield_now().await;
+        drop(order);
+    };
+    assert_eq!(tokio::join!(session.killed_by_order(), refused).0, None);
+    let order = registry.find(7).unwrap().order();
+    let carried_out = async {
+        tokio::task::yield_now().await;
+        registry.find(7).unwrap().kill(Kill::Query);
+        drop(order);
+    };
+    assert_eq!(
+        tokio::join!(session.killed_by_order(), carried_out).0,
+        Some(Kill::Query)
+    );
+    // What comes after its command is not for the next one.
+    session.kill(Kill::Query);
+    session.begin(3, NOW);
+    assert_eq!(session.take_kill(), None);
+    session.kill(Kill::Connection);
+    session.begin(3, NOW);
+    assert_eq!(session.take_kill(), Some(Kill::Connection));
+}
+
 #[test]
 fn a_card_tells_what_a_person_asks() {
     let registry = Registry::new(1);

@@ -161,6 +161,7 @@ impl Session {
             .as_ref()
             .map(|primary| primary.node().clone());
         let mut refusal = None;
+        let _order = card.order();
         for backend in backends.iter().flatten() {
             let side = if primary.as_ref() == Some(&backend.node) {
                 Side::Primary

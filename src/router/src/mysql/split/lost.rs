@@ -34,8 +34,8 @@ pub(super) enum Retry {
     Answered,
 }
 
-/// Between a server's killing of a connection and its answer to who asked for it.
-const KILL_TOLD_WITHIN: Duration = Duration::from_millis(20);
+/// Longest wait for a server's answer to who asked it to kill a connection, which it does a moment before.
+const KILL_TOLD_WITHIN: Duration = Duration::from_secs(1);
 
 /// A statement whose answer was lost.
 pub(super) struct Sent {
@@ -113,8 +113,13 @@ impl Session {
     /// Whether the connection was lost because somebody killed the session: the server does so a moment before the router
     /// is told that it was allowed.
     pub(super) async fn was_killed(&self) -> bool {
-        let told = tokio::time::timeout(KILL_TOLD_WITHIN, self.card.killed()).await;
-        matches!(told, Ok(Kill::Connection))
+        self.killed_meanwhile().await == Some(Kill::Connection)
+    }
+
+    /// The kill that what a server did may be due to: the server does so a moment before the router is told that it was allowed.
+    async fn killed_meanwhile(&self) -> Option<Kill> {
+        let told = tokio::time::timeout(KILL_TOLD_WITHIN, self.card.killed_by_order()).await;
+        told.ok().flatten()
     }
 
     /// The table that a statement names; any, if it ends a transaction.
@@ -228,23 +233,27 @@ impl Session {
             }
         };
         for (index, logged) in statements.iter().enumerate() {
-            match self.replay_one(&logged.command).await {
-                Ok(sum) => {
-                    if let Err(failure) = log.verify(index, sum) {
-                        return self.replay_failed(&failure).await;
-                    }
-                }
-                Err(Broken::Malformed(_, malformed)) => {
-                    let failure = Failure::Retry {
-                        why: format!("the transaction cannot be replayed: {}", malformed.0),
-                    };
-                    return self.replay_failed(&failure).await;
-                }
-                Err(_) => {
-                    self.drop_backend(Side::Primary);
-                    self.state.transaction = Some(log);
-                    return Ok(Replayed::Lost);
-                }
+            let failure = match self.replay_one(&logged.command).await {
+                Ok(sum) => match log.verify(index, sum) {
+                    Ok(()) => continue,
+                    Err(failure) => Some(failure),
+                },
+                Err(Broken::Malformed(_, malformed)) => Some(Failure::Retry {
+                    why: format!("the transaction cannot be replayed: {}", malformed.0),
+                }),
+                Err(_) => None,
+            };
+            let killed = self.killed_meanwhile().await;
+            if let (Some(failure), None) = (&failure, killed) {
+                return self.replay_failed(failure).await;
+            // Whatever of it is on the new primary goes with the connection.
+            self.drop_backend(Side::Primary);
+            self.state.transaction = Some(log);
+            return match killed {
+                // The transaction is as open as it was; the next command replays it again.
+                Some(kill) => self.interrupted(kill).await.map(|()| Replayed::Told),
+                None => Ok(Replayed::Lost),
+            };
             }
         }
         if statements.iter().any(|logged| self.replays_tracking(&logged.command))
