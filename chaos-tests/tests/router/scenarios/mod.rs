@@ -4,6 +4,7 @@ mod abuse;
 mod accounts;
 mod between;
 mod failover;
+mod isolation;
 mod killed;
 mod life;
 mod packets;
@@ -32,6 +33,7 @@ pub(crate) const KILLING: &[&[Case]] = &[
     stops::CASES,
     between::CASES,
     killed::CASES,
+    isolation::CASES,
     failover::CASES,
     life::CASES,
     upgrade::CASES,

@@ -7,6 +7,9 @@ const ENTRIES_MAX: usize = 256;
 /// Most bytes of all settings together, so that a session's memory is bounded.
 const BYTES_MAX: usize = 64 * 1024;
 
+/// How a statement begins that says something of the next transaction alone.
+const ANNOUNCEMENT: &str = "SET TRANSACTION ";
+
 /// The settings of one session. A later setting of the same thing replaces the earlier one and moves to the end, since
 /// what came in between may depend on the old value no more.
 #[derive(Debug, Default)]
@@ -14,6 +17,8 @@ pub(crate) struct Journal {
     entries: Vec<Entry>,
     bytes: usize,
     version: u64,
+    /// What `SET TRANSACTION` has said of the next transaction, or of the one that is open; in the server's words.
+    announced: Vec<Box<str>>,
 }
 
 /// One setting.
@@ -64,9 +69,26 @@ impl Journal {
         self.entries.iter().skip(from)
     }
 
+    /// Takes up what a server says of the next or the present transaction: statements that begin one like it. Only a server knows
+    /// when it is over, since a read of a table is a transaction too.
+    pub(crate) fn announce(&mut self, characteristics: &[u8]) {
+        let text = String::from_utf8_lossy(characteristics);
+        let mut statements = text.split(';').map(str::trim).filter(|sql| !sql.is_empty());
+        // It has begun, and its beginning is the client's own statement.
+        if statements.clone().all(|sql| sql.starts_with(ANNOUNCEMENT)) {
+            self.announced = statements.by_ref().map(Box::from).collect();
+        }
+    }
+
+    /// What another primary must be told before the next transaction, or before the open one is done again there.
+    pub(crate) fn announced(&self) -> &[Box<str>] {
+        &self.announced
+    }
+
     /// Forgets everything, as COM_RESET_CONNECTION does. Versions go on, so that no connection seems up to date.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+        self.announced.clear();
         self.bytes = 0;
         self.version = self.version.saturating_add(1);
     }
@@ -135,6 +157,21 @@ mod tests {
         assert!(journal.version() > before && texts(&journal, 0).is_empty());
         let after = journal.record("user:@x", "SET @x=2").unwrap();
         assert!(after > before);
+    }
+
+    #[test]
+    fn what_is_said_of_a_transaction_holds_until_a_server_says_that_it_is_over() {
+        let mut journal = Journal::default();
+        let said = |journal: &Journal| journal.announced().join("|");
+        journal.announce(b"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SET TRANSACTION READ ONLY;");
+        let both = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE|SET TRANSACTION READ ONLY";
+        assert_eq!(said(&journal), both);
+        journal.announce(b"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION READ ONLY;");
+        assert_eq!(said(&journal), both, "a replay needs it before its BEGIN");
+        journal.announce(b"");
+        assert_eq!(said(&journal), "");
+        journal.announce(b"START TRANSACTION;");
+        assert_eq!(said(&journal), "");
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub(crate) struct Needs {
     /// How it will show in the binlog if its marker is put before it.
     pub(crate) mark: Mark,
     pub(crate) facts: Facts,
-    /// Says something of the next transaction, which only this connection remembers.
+    /// Says something of the next transaction.
     pub(crate) next_transaction: bool,
     /// Starts a transaction that only reads.
     pub(crate) read_only: bool,
@@ -185,21 +185,6 @@ impl Needs {
     /// Whether a marker is put before its text.
     pub(crate) const fn is_marked(&self) -> bool {
         !matches!(self.mark, Mark::None)
-    }
-
-    /// Whether it surely is a transaction, or is within one, if it succeeds: what `SET TRANSACTION` has said holds for it.
-    pub(crate) fn is_transaction(&self) -> bool {
-        match self.effect {
-            Effect::Dml
-            | Effect::DmlReturning
-            | Effect::Load(_)
-            | Effect::Begin
-            | Effect::Commit
-            | Effect::Rollback => true,
-            // Definitions of temporary tables commit nothing.
-            Effect::Ddl => self.within == Within::End,
-            Effect::Read | Effect::Savepoint | Effect::Session | Effect::Unknown => false,
-        }
     }
 
     /// Whether running it twice is the same as once.

@@ -22,7 +22,7 @@ pub(crate) struct Standing<'a> {
     pub(crate) reading: bool,
     /// Without it every statement is in a transaction.
     pub(crate) autocommit: bool,
-    /// `SET TRANSACTION` was said on the primary, and the transaction that it is for has not come.
+    /// `SET TRANSACTION` was said on the primary, and the transaction that it is for is not over.
     pub(crate) announced: bool,
     pub(crate) pins: &'a Pins,
     /// Where the last statement ran.

@@ -110,35 +110,6 @@ fn a_read_only_transaction_stays_on_one_replica_with_all_that_is_in_it() {
 }
 
 #[test]
-fn only_what_surely_is_a_transaction_uses_up_what_was_said_of_the_next() {
-    let sure = |text: &str| {
-        let verdict = classify(text.as_bytes(), Dialect::default());
-        Needs::of(text.as_bytes(), &verdict).is_transaction()
-    };
-    for text in [
-        "INSERT INTO t VALUES (1)",
-        "BEGIN",
-        "COMMIT",
-        "ROLLBACK",
-        "DROP TABLE t",
-    ] {
-        assert!(sure(text), "{text}");
-    }
-    for text in [
-        "SELECT 1",
-        "DO 0",
-        "SET @a = 1",
-        "PREPARE p FROM 'SELECT 1'",
-        "SAVEPOINT a",
-        "ROLLBACK TO a",
-        "CALL p()",
-        "CREATE TEMPORARY TABLE t (a INT)",
-    ] {
-        assert!(!sure(text), "{text}");
-    }
-}
-
-#[test]
 fn what_set_transaction_announced_happens_where_it_was_said() {
     let pins = Pins::default();
     let announced = Standing {

@@ -22,6 +22,9 @@ use crate::mysql::wire::write::{put_command, put_query};
 /// What the router needs to hear of every connection: what is set, what is committed, and what may not be shared.
 pub(super) const TRACKING: &str =
     "SET SESSION session_track_system_variables='*',session_track_state_change=ON,session_track_schema=ON";
+/// What the router needs to hear from the first `SET TRANSACTION` on: until when it holds. Before, it would make every transaction's
+/// replies longer.
+const TRACK_TRANSACTIONS: &str = "SET SESSION session_track_transaction_info=CHARACTERISTICS";
 /// Of a replica's connection, too: an account that may write on a read-only server would otherwise write there whatever a function,
 /// a procedure or a text that is not understood does, and the replica would no longer be the primary's copy.
 const READS_ONLY: &str = "SET SESSION TRANSACTION READ ONLY";
@@ -80,9 +83,11 @@ impl Session {
             return Ok(Composed::Lost(Broken::gone(side)));
         };
         bring_up(backend, state);
+        if job.needs.next_transaction && side == Side::Primary {
+            put_setup(backend, TRACK_TRANSACTIONS);
+        }
         if job.needs.facts.has(Facts::ASKS_LAST) && side == Side::Primary && state.last == Side::Replica {
-            put_query(&mut backend.outbound, AS_AFTER_A_READ);
-            backend.silent.push_back(Silent::Setup);
+            put_setup(backend, AS_AFTER_A_READ);
         }
         if let Some(sequence) = wait {
             put_wait(backend, sequence, patience.as_secs_f64());
@@ -213,11 +218,7 @@ pub(super) fn bring_up(backend: &mut Backend, state: &State) {
         read_only(backend);
     }
     if fresh != Fresh::No && backend.is_primary && state.last_insert_id != 0 {
-        put_query(
-            &mut backend.outbound,
-            &format!("SET last_insert_id={}", state.last_insert_id),
-        );
-        backend.silent.push_back(Silent::Setup);
+        put_setup(backend, &format!("SET last_insert_id={}", state.last_insert_id));
     }
     if let Some(database) = &state.database
         && backend.database.as_ref() != Some(database)
@@ -233,21 +234,29 @@ pub(super) fn bring_up(backend: &mut Backend, state: &State) {
     let is_primary = backend.is_primary;
     let wanted = |entry: &&Entry| is_primary || !entry.is(READS_ONLY_KEY);
     for entry in state.journal.since(backend.applied).filter(wanted) {
-        put_query(&mut backend.outbound, &entry.sql);
-        backend.silent.push_back(Silent::Setup);
+        put_setup(backend, &entry.sql);
     }
     backend.applied = state.journal.version();
+    let announced = state.journal.announced();
+    if fresh != Fresh::No && is_primary && !announced.is_empty() {
+        put_setup(backend, TRACK_TRANSACTIONS);
+        announced.iter().for_each(|sql| put_setup(backend, sql));
+    }
 }
 
 /// Makes a server report everything of a connection.
 pub(super) fn track(backend: &mut Backend) {
-    put_query(&mut backend.outbound, TRACKING);
-    backend.silent.push_back(Silent::Setup);
+    put_setup(backend, TRACKING);
 }
 
 /// Makes a replica's connection one that only reads.
 pub(super) fn read_only(backend: &mut Backend) {
-    put_query(&mut backend.outbound, READS_ONLY);
+    put_setup(backend, READS_ONLY);
+}
+
+/// Writes a statement of the router's own, which must succeed.
+fn put_setup(backend: &mut Backend, sql: &str) {
+    put_query(&mut backend.outbound, sql);
     backend.silent.push_back(Silent::Setup);
 }
 

@@ -77,7 +77,6 @@ impl Session {
         // Who asks for what is left leaves it there, for the next one who asks.
         let lasts = !runs || job.needs.place == Place::WhereLast;
         self.state.afterglow = lasts && self.state.afterglow
-            || job.needs.next_transaction
             || outcome.warnings > 0
             || outcome.end != End::Ok
             || facts.has(Facts::CALCULATES_FOUND_ROWS);
@@ -87,10 +86,10 @@ impl Session {
         if well && job.needs.effect == Effect::Session {
             self.has_set(job, side);
         }
-        if side == Side::Primary && well {
-            // Whether a read was a transaction, or a PREPARE, only the server knows.
-            let waits = self.state.announced && !job.needs.is_transaction();
-            self.state.announced = job.needs.next_transaction || waits;
+        if side == Side::Primary
+            && let Some(characteristics) = &outcome.characteristics
+        {
+            self.state.announce(characteristics);
         }
         if side == Side::Primary {
             let uncertain = job.needs.hold == Hold::TakeLock(false);

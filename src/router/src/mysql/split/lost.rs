@@ -142,7 +142,7 @@ impl Session {
                 seq,
                 doom,
             } => {
-                self.state.transaction = None;
+                self.state.transaction_over();
                 self.state.token = self.state.token.max(seq);
                 self.split.fleet.acknowledged(seq);
                 self.split.metrics.sessions.resolved(true);
@@ -172,13 +172,13 @@ impl Session {
             // The next attempt at the primary replays the transaction first, if one is open. `after` never asks again.
             Action::Reattach | Action::Repeat | Action::Replay | Action::Resolve(_) => Ok(Retry::Again),
             Action::AnswerOk => {
-                self.state.transaction = None;
+                self.state.transaction_over();
                 self.state.status = self.state.status.without(Status::IN_TRANS);
                 self.send_ok().await?;
                 Ok(Retry::Answered)
             }
             Action::Fail(failure) => {
-                self.state.transaction = None;
+                self.state.transaction_over();
                 self.tell(&failure, next).await?;
                 Ok(Retry::Answered)
             }
@@ -200,7 +200,7 @@ impl Session {
         });
         match action {
             Action::Fail(failure) => {
-                self.state.transaction = None;
+                self.state.transaction_over();
                 self.state.owed = Some(Owed { failure, last: false });
             }
             Action::Close(failure) => self.state.owed = Some(Owed { failure, last: true }),
@@ -269,6 +269,7 @@ impl Session {
     pub(super) async fn replay_failed(&mut self, failure: &Failure) -> Result<Replayed, End> {
         self.split.metrics.sessions.replayed(false);
         // Whatever of it is on the new primary goes with the connection.
+        self.state.transaction_over();
         self.drop_backend(Side::Primary);
         self.state.status = self.state.status.without(Status::IN_TRANS);
         self.tell(failure, 1).await?;
@@ -357,7 +358,7 @@ impl Session {
 
     /// One loss after the other.
     pub(super) async fn lost_too_often<T: Default>(&mut self) -> Result<T, End> {
-        self.state.transaction = None;
+        self.state.transaction_over();
         self.no_server("the servers were lost again and again while this statement was tried")
             .await
     }

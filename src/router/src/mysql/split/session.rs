@@ -117,7 +117,7 @@ pub(super) struct State {
     /// What was said of the next transaction, or of the last statement, is in one connection only: it is not given back
     /// before the next statement.
     pub(super) afterglow: bool,
-    /// `SET TRANSACTION` waits on the primary for the transaction that it is for.
+    /// `SET TRANSACTION` waits on the primary for the end of the transaction that it is for; what it says is in the journal.
     pub(super) announced: bool,
     /// What the next command is answered with, since the primary was lost in between.
     pub(super) owed: Option<Owed>,
@@ -220,6 +220,18 @@ impl State {
             announced: false,
             owed: None,
         }
+    }
+
+    /// What the primary says of the next transaction, or of the one that is open.
+    pub(super) fn announce(&mut self, characteristics: &[u8]) {
+        self.journal.announce(characteristics);
+        self.announced = !self.journal.announced().is_empty();
+    }
+
+    /// The transaction on the primary is over without its own word: what was said of it goes with it.
+    pub(super) fn transaction_over(&mut self) {
+        self.transaction = None;
+        self.announce(&[]);
     }
 
     /// The session's checksum, of nothing yet: the one allocation for all its replies.

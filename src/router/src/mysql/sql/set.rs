@@ -7,7 +7,7 @@ pub(super) use verdict::classify;
 
 use super::hint::Causal;
 use super::lex::{Dialect, Kind, Lexer, Token};
-use super::word::is;
+use super::word::{is, is_any};
 
 /// One part of a `SET`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(crate) enum Target<'a> {
     Transaction,
     /// `SET TRANSACTION value`: the next one only.
     NextTransaction,
+    /// `SET @@tx_isolation = value`: without a scope it says the same. By name.
+    NextVariable(&'a [u8]),
     /// `SET GLOBAL TRANSACTION value`.
     GlobalTransaction,
     /// `SET PASSWORD`, `SET DEFAULT ROLE`: an account.
@@ -228,6 +230,14 @@ impl Shape {
     }
 }
 
+/// Variables of which a transaction has values of its own.
+const OF_A_TRANSACTION: [&str; 4] = [
+    "TX_ISOLATION",
+    "TX_READ_ONLY",
+    "TRANSACTION_ISOLATION",
+    "TRANSACTION_READ_ONLY",
+];
+
 /// Words that are constants in an expression.
 fn is_constant(value: &[u8]) -> bool {
     is(value, "NULL") || is(value, "TRUE") || is(value, "FALSE")
@@ -250,10 +260,14 @@ fn user(name: &[u8]) -> Target<'_> {
     }
 }
 
-/// The inside of `@@…`. Without a scope of its own it is the session's, whatever came before.
+/// The inside of `@@…`. Without a scope of its own it is the session's, whatever came before, or the next transaction's.
 fn system(name: &[u8]) -> Target<'_> {
     let Some(dot) = name.iter().position(|byte| *byte == b'.') else {
-        return Target::Variable(name);
+        return if is_any(name, &OF_A_TRANSACTION) {
+            Target::NextVariable(name)
+        } else {
+            Target::Variable(name)
+        };
     };
     let (scope, rest) = name.split_at_checked(dot).unwrap_or((name, &[]));
     let rest = rest.get(1..).unwrap_or_default();

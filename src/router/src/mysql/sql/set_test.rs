@@ -127,6 +127,10 @@ fn several_parts_and_scopes() {
         keys("SET GLOBAL a=1, @@b=2, @@global.c=3"),
         ["global:a", "var:b", "global:c"]
     );
+    assert_eq!(
+        keys("SET @@tx_isolation='SERIALIZABLE', @@session.tx_read_only=1, tx_isolation=DEFAULT"),
+        ["next:tx_isolation", "var:tx_read_only", "var:tx_isolation"]
+    );
     assert_eq!(keys("SET ROLE NONE, @a=1"), ["role", "user:@a"]);
     assert_eq!(keys("SET GLOBAL hot.key_buffer_size=1"), ["global:key_buffer_size"]);
     assert_eq!(keys("SET a=1, b"), ["var:a", "unknown"]);
@@ -151,6 +155,7 @@ fn each_part_makes_a_statement_of_its_own() {
         "SET NAMES utf8",
         "SET ROLE r",
         "SET TRANSACTION READ ONLY",
+        "SET @@tx_read_only=1",
         "SET GLOBAL x='y'",
     ] {
         let again = sql(text).concat();

@@ -70,7 +70,7 @@ impl Whole {
             | Target::Transaction
             | Target::CausalReads
             | Target::Token => Self::Session,
-            Target::NextTransaction => Self::NextTransaction,
+            Target::NextTransaction | Target::NextVariable(_) => Self::NextTransaction,
             Target::Global(_) | Target::GlobalTransaction => Self::Global,
             Target::Account => Self::Account,
             Target::Unknown => Self::Unknown,

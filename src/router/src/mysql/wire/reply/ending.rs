@@ -133,7 +133,8 @@ impl Reply {
                         value: value.into(),
                     });
                 }
-                Entry::Characteristics(_) | Entry::Other { .. } => {}
+                Entry::Characteristics(sql) => outcome.characteristics = Some(sql.into()),
+                Entry::Other { .. } => {}
             }
         }
         if let Some(checksum) = &mut self.checksum {

@@ -26,6 +26,8 @@ pub(crate) struct Outcome {
     pub(crate) gtid: Option<Gtid>,
     /// Transaction state, if it changed.
     pub(crate) transaction: Option<[u8; 8]>,
+    /// SQL that begins a transaction like the next or the present one, if it changed; only of connections that track it.
+    pub(crate) characteristics: Option<Box<[u8]>>,
     /// Whether the server said that something of the session changed.
     pub(crate) state_changed: bool,
     /// Variables (without `last_gtid`) and databases that were set.
