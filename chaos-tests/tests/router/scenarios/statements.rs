@@ -12,6 +12,10 @@ pub(super) const CASES: &[Case] = &[
     ("s61_long_data_types_and_nulls", s61_arguments),
     ("s61_cursors_hand_out_their_rows", s61_cursors),
     ("s61_bulk_execution_and_metadata_left_out", s61_bulk),
+    (
+        "s61_columns_that_changed_are_told_by_whichever_server_answers",
+        s61_changed_columns,
+    ),
 ];
 
 /// Open statements; servers allow 16,382 in all.
@@ -254,4 +258,56 @@ fn s61_bulk(world: &World) -> Result<()> {
         }
         Ok(replies)
     })
+}
+
+/// A server tells the columns of a prepared statement again only when they have changed since it told them; but the client may have
+/// heard of them from another one since.
+fn s61_changed_columns(world: &World) -> Result<()> {
+    let text = |session: &mut Session, id: u32, place: &str| -> Result<()> {
+        let reply = session.execute(id, &[]).with_context(|| place.to_owned())?;
+        let row = &reply.sets[0].rows[0];
+        let fresh = session.rows("SELECT * FROM s61c")?;
+        ensure!(*row == fresh[0], "{place}: {row:?} and not {:?}", fresh[0]);
+        Ok(())
+    };
+    let mut admin = world.direct()?;
+    let mut alter = |sql: &str| -> Result<()> {
+        admin.run(sql)?;
+        world.applied(&admin.value("SELECT @@gtid_binlog_pos")?)
+    };
+    for eof in [0, caps::DEPRECATE_EOF] {
+        world.make(&[
+            "CREATE OR REPLACE TABLE s61c (id INT PRIMARY KEY, v INT)",
+            "INSERT INTO s61c VALUES (1, 7)",
+        ])?;
+        let mut login = world.through()?;
+        login.caps = caps::CACHE_METADATA | eof;
+        let mut session = Session::open(&login)?;
+        ensure!(session.caps & caps::CACHE_METADATA != 0, "not offered");
+        let on_replica = session.prepare("SELECT * FROM s61c")?.id;
+        text(&mut session, on_replica, "where it was prepared")?;
+        session.run("BEGIN")?;
+        let on_primary = session.prepare("SELECT * FROM s61c")?.id;
+        session.run("COMMIT")?;
+        alter("ALTER TABLE s61c MODIFY v VARCHAR(20)")?;
+        text(&mut session, on_primary, "prepared anew on a replica")?;
+        session.run("BEGIN")?;
+        text(&mut session, on_replica, "prepared anew on the primary")?;
+        text(&mut session, on_replica, "there again")?;
+        session.run("COMMIT")?;
+        // Back again: each server has told what the other one has not.
+        text(&mut session, on_replica, "told by the replica")?;
+        alter("ALTER TABLE s61c MODIFY v INT")?;
+        text(&mut session, on_replica, "as at first on the replica")?;
+        session.run("BEGIN")?;
+        text(&mut session, on_replica, "as at first on the primary")?;
+        text(&mut session, on_primary, "prepared there, as at first")?;
+        session.run("COMMIT")?;
+        alter("ALTER TABLE s61c ADD COLUMN w INT DEFAULT 9")?;
+        text(&mut session, on_primary, "one more")?;
+        session.run("BEGIN")?;
+        text(&mut session, on_primary, "one more, on the primary")?;
+        session.run("COMMIT")?;
+    }
+    Ok(())
 }

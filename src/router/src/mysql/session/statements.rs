@@ -6,6 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::needs::Needs;
+use crate::mysql::wire::checksum::Checksum;
 
 /// What clients send to mean "the one that I prepared last".
 const LAST: u32 = u32::MAX;
@@ -28,6 +29,9 @@ pub(crate) struct Statement {
     pub(crate) types: Option<Box<[u8]>>,
     /// Grows with each change of `types`.
     pub(crate) types_version: u32,
+    /// Checksum of the definitions of its columns that the client was told last; only of clients that servers do not tell again
+    /// (`CACHE_METADATA`), and of statements with columns.
+    pub(crate) columns: Option<u128>,
     /// Parameters were sent in pieces, or a cursor is open: the next command for it must go to the same server.
     pub(crate) held: bool,
 }
@@ -61,12 +65,40 @@ pub(crate) enum Full {
 }
 
 /// What a server knows of one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OnServer {
     /// The server's id.
     pub(crate) id: u32,
     /// Version of the types that it was told; 0 for none.
     pub(crate) types_version: u32,
+    /// Checksum of the definitions of columns that it has told last, as it thinks to the client.
+    pub(crate) columns: Option<u128>,
+    /// Those definitions, if the client lacks them.
+    pub(crate) owed: Box<[u8]>,
+}
+
+impl OnServer {
+    /// Just prepared, with these definitions of columns, for a client that was told `told`.
+    pub(crate) fn new(id: u32, definitions: Vec<u8>, told: Option<u128>) -> Self {
+        let columns = columns(&definitions);
+        let lacks = told.is_some() && told != columns;
+        Self {
+            id,
+            types_version: 0,
+            columns,
+            owed: if lacks { definitions.into() } else { Box::default() },
+        }
+    }
+
+    /// Whether the server would leave out, of what it has told, what the client has heard otherwise since.
+    pub(crate) fn misleads(&self, told: Option<u128>) -> bool {
+        self.owed.is_empty() && told.is_some() && told != self.columns
+    }
+}
+
+/// Checksum of definitions of columns; of none without any.
+pub(crate) fn columns(definitions: &[u8]) -> Option<u128> {
+    (!definitions.is_empty()).then(|| Checksum::of(definitions))
 }
 
 impl Statements {
@@ -146,6 +178,7 @@ mod tests {
             parameters: 0,
             types: None,
             types_version: 0,
+            columns: None,
             held: false,
         }
     }

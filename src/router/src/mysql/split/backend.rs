@@ -19,8 +19,10 @@ use crate::mysql::fleet::pool::{Place, Pool, Pooled};
 use crate::mysql::fleet::positions::Server;
 use crate::mysql::session::statements::OnServer;
 use crate::mysql::wire::capabilities::Capabilities;
+use crate::mysql::wire::command::Command;
 use crate::mysql::wire::ok::Status;
 use crate::mysql::wire::reply::Outcome;
+use crate::mysql::wire::write::put_command;
 
 /// Room that a read is given. One TLS record is 16 KiB, and larger reads save no system calls.
 const READ_BYTES: usize = 16 * 1024;
@@ -193,6 +195,25 @@ impl Backend {
     pub(crate) fn was_reset(&mut self) {
         self.reset();
         self.fresh = Fresh::New;
+    }
+
+    /// Closes a prepared statement, which has no answer: the server hears of it with the next command.
+    pub(crate) fn close(&mut self, own: u32) {
+        if let Some(known) = self.statements.remove(&own) {
+            let id = known.id.to_le_bytes();
+            put_command(&mut self.outbound, 0, &[&[Command::StmtClose.byte()], &id]);
+        }
+    }
+
+    /// A reply to an execution did not reach the client, although the server may think so.
+    pub(crate) fn untold(&mut self, own: u32, outcome: &Outcome) {
+        if let Some(known) = self
+            .statements
+            .get_mut(&own)
+            .filter(|_| !outcome.definitions.is_empty())
+        {
+            known.columns = None;
+        }
     }
 
     /// Another session waits for a connection to this server.

@@ -54,7 +54,7 @@ impl Session {
     /// Writes a job of the client's buffer into the outbound buffer of one side.
     pub(super) async fn compose(&mut self, side: Side, job: &Job, wait: Option<u64>) -> Result<Composed, End> {
         if let Wire::Statement(own) = job.wire
-            && !self.has_statement(side, own)
+            && !self.has_statement(side, own, job.command)
             && let Err(early) = Box::pin(self.prepare_on(side, own)).await
         {
             return match early {
@@ -109,6 +109,7 @@ impl Session {
             (Command::StmtPrepare, _) => Reply::prepare(state.reserved, *wire_dialect, status),
             _ => Reply::new(job.shape(), *wire_dialect, status),
         };
+        let reply = with_columns(reply, backend, state, job);
         let reply = if job.needs.hold.asks_for_value() {
             reply.noticing(job.command != Command::Query)
         } else {
@@ -122,10 +123,20 @@ impl Session {
         }))
     }
 
-    fn has_statement(&mut self, side: Side, own: u32) -> bool {
+    /// Whether a server has a statement, and will answer with the columns that the client expects. If only the latter is lacking
+    /// the statement is closed there, so that it is prepared anew.
+    fn has_statement(&mut self, side: Side, own: u32, command: Command) -> bool {
         let own = self.state.statements.resolve(own);
-        self.backend(side)
-            .is_some_and(|backend| backend.statements.contains_key(&own))
+        let executes = matches!(command, Command::StmtExecute | Command::StmtBulkExecute);
+        let statement = self.state.statements.get(own);
+        let told = statement.filter(|it| executes && !it.held).and_then(|it| it.columns);
+        let Some(backend) = self.backend(side) else {
+            return false;
+        };
+        if backend.statements.get(&own).is_some_and(|known| known.misleads(told)) {
+            backend.close(own);
+        }
+        backend.statements.contains_key(&own)
     }
 
     /// Sees to it that a server has a statement.
@@ -151,7 +162,7 @@ impl Session {
             return Err(Unprepared::Refused(code, sqlstate, text));
         };
         let text = statement.text.clone();
-        let marked = statement.needs.is_marked();
+        let (marked, told) = (statement.needs.is_marked(), statement.columns);
         bring_up(backend, state);
         let prefix = state.marker.prefix();
         let prefix = if marked { &prefix[..] } else { &[] };
@@ -169,16 +180,13 @@ impl Session {
             // The connection is not as the session's; whoever hears this drops it, with what it has yet to say.
             return Err(Unprepared::Broken(Broken::Malformed(side, STATE_REFUSED)));
         }
-        let reply = Reply::swallowed(ReplyShape::Prepare, backend.caches_metadata());
+        let reply = Reply::swallowed(ReplyShape::Prepare, backend.caches_metadata()).gathering(told.is_some());
         let outcome = finish(backend, reply)
             .await
             .map_err(|stop| Unprepared::Broken(stop.broken(side)))?;
         match (outcome.end, outcome.prepared) {
             (ReplyEnd::Ok, Some(prepared)) => {
-                let known = OnServer {
-                    id: prepared.id,
-                    types_version: 0,
-                };
+                let known = OnServer::new(prepared.id, outcome.definitions, told);
                 backend.statements.insert(own, known);
                 Ok(())
             }
@@ -188,6 +196,24 @@ impl Session {
                 Malformed("a prepare without an id"),
             ))),
         }
+    }
+}
+
+/// The reply of a statement whose columns the client is told only once.
+fn with_columns(reply: Reply, backend: &mut Backend, state: &State, job: &Job) -> Reply {
+    match (job.command, job.wire) {
+        (Command::StmtPrepare, _) => reply.gathering(backend.caches_metadata()),
+        (Command::StmtExecute | Command::StmtBulkExecute, Wire::Statement(own)) => {
+            let own = state.statements.resolve(own);
+            match (
+                state.statements.get(own).and_then(|it| it.columns),
+                backend.statements.get_mut(&own),
+            ) {
+                (Some(_), Some(known)) => reply.gathering(true).owing(std::mem::take(&mut known.owed)),
+                _ => reply,
+            }
+        }
+        _ => reply,
     }
 }
 

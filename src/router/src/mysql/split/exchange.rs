@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::backend::{Backend, Lost, Silent};
 use super::client::Client;
 use super::codes::{ErrorCode, READ_ONLY_TRANSACTION, UNKNOWN_ERROR};
-use super::job::Job;
+use super::job::{Job, Wire};
 use super::session::{Broken, Session};
 use crate::mysql::fleet::positions::Fleet;
 use crate::mysql::session::route::Side;
@@ -103,8 +103,7 @@ impl Session {
             return Ok(Answer::Silent);
         }
         if behind {
-            let discard = Reply::swallowed(job.shape(), backend.caches_metadata());
-            finish(backend, discard).await.map_err(|stop| stop.broken(side))?;
+            discard(backend, job).await.map_err(|stop| stop.broken(side))?;
             return Ok(Answer::Behind);
         }
         if job.whole && side == Side::Replica {
@@ -116,8 +115,7 @@ impl Session {
                 Some(_) | None => None,
             };
             if let Some(answer) = answer {
-                let discard = Reply::swallowed(job.shape(), backend.caches_metadata());
-                finish(backend, discard).await.map_err(|stop| stop.broken(side))?;
+                discard(backend, job).await.map_err(|stop| stop.broken(side))?;
                 return Ok(answer);
             }
         }
@@ -332,6 +330,17 @@ pub(super) async fn settle(backend: &mut Backend) -> Result<Result<(), String>, 
         }
     }
     Ok(settled)
+}
+
+/// Reads the reply to a job that the client does not get from this server.
+async fn discard(backend: &mut Backend, job: &Job) -> Result<(), Stop> {
+    let reply = Reply::swallowed(job.shape(), backend.caches_metadata());
+    let Wire::Statement(own) = job.wire else {
+        return finish(backend, reply).await.map(drop);
+    };
+    let outcome = finish(backend, reply.gathering(true)).await?;
+    backend.untold(own, &outcome);
+    Ok(())
 }
 
 /// Reads a reply to its end and keeps it from the client.

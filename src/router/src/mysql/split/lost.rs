@@ -110,16 +110,15 @@ impl Session {
         self.act(action, next, sent).await
     }
 
-    /// Whether the connection was lost because somebody killed the session: the server does so a moment before the router
-    /// is told that it was allowed.
+    /// Whether the connection was lost because somebody killed the session.
     pub(super) async fn was_killed(&self) -> bool {
         self.killed_meanwhile().await == Some(Kill::Connection)
     }
 
     /// The kill that what a server did may be due to: the server does so a moment before the router is told that it was allowed.
     async fn killed_meanwhile(&self) -> Option<Kill> {
-        let told = tokio::time::timeout(KILL_TOLD_WITHIN, self.card.killed_by_order()).await;
-        told.ok().flatten()
+        let told = tokio::time::timeout(KILL_TOLD_WITHIN, self.card.killed_by_order());
+        told.await.ok().flatten()
     }
 
     /// The table that a statement names; any, if it ends a transaction.
@@ -246,15 +245,14 @@ impl Session {
             let killed = self.killed_meanwhile().await;
             if let (Some(failure), None) = (&failure, killed) {
                 return self.replay_failed(failure).await;
-            // Whatever of it is on the new primary goes with the connection.
+            }
+            // Whatever of it is on the new primary goes with the connection, and it is as open as it was.
             self.drop_backend(Side::Primary);
             self.state.transaction = Some(log);
             return match killed {
-                // The transaction is as open as it was; the next command replays it again.
                 Some(kill) => self.interrupted(kill).await.map(|()| Replayed::Told),
                 None => Ok(Replayed::Lost),
             };
-            }
         }
         if statements.iter().any(|logged| self.replays_tracking(&logged.command))
             && let Some(backend) = self.primary.as_deref_mut()
@@ -269,8 +267,8 @@ impl Session {
     pub(super) async fn replay_failed(&mut self, failure: &Failure) -> Result<Replayed, End> {
         self.split.metrics.sessions.replayed(false);
         // Whatever of it is on the new primary goes with the connection.
-        self.state.transaction_over();
         self.drop_backend(Side::Primary);
+        self.state.transaction_over();
         self.state.status = self.state.status.without(Status::IN_TRANS);
         self.tell(failure, 1).await?;
         Ok(Replayed::Told)
@@ -307,10 +305,16 @@ impl Session {
         if shape == ReplyShape::None {
             return Ok(0);
         }
-        let reply = Reply::swallowed(shape, backend.caches_metadata()).checked(Box::new(Checksum::new()));
-        let (_, sum) = finish_checked(backend, reply)
+        let caches = backend.caches_metadata();
+        let reply = Reply::swallowed(shape, caches)
+            .gathering(caches)
+            .checked(Box::new(Checksum::new()));
+        let (outcome, sum) = finish_checked(backend, reply)
             .await
             .map_err(|stop| stop.broken(Side::Primary))?;
+        if let Wire::Statement(own) = wire {
+            backend.untold(state.statements.resolve(own), &outcome);
+        }
         Ok(sum.map_or(0, |sum| sum.digest()))
     }
 

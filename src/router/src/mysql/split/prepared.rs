@@ -11,14 +11,14 @@ use crate::mysql::session::holdings::Hold;
 use crate::mysql::session::needs::{Effect, Needs, Place, Wish};
 use crate::mysql::session::pins::Pin;
 use crate::mysql::session::route::Side;
-use crate::mysql::session::statements::{OnServer, Statement};
+use crate::mysql::session::statements::{OnServer, Statement, columns};
 use crate::mysql::sql::classify::classify;
 use crate::mysql::wire::command::Command;
 use crate::mysql::wire::ok::Status;
 use crate::mysql::wire::packet::HEADER_BYTES;
 use crate::mysql::wire::reply::{End as ReplyEnd, Outcome};
 use crate::mysql::wire::statement::{Execute, statement_id};
-use crate::mysql::wire::write::{OkFields, put_command, put_ok};
+use crate::mysql::wire::write::{OkFields, put_ok};
 
 /// Closed statements are told to a server with its next command, but not more bytes than this at once.
 const CLOSES_BYTES_MAX: usize = 4096;
@@ -76,11 +76,9 @@ impl Session {
             return Ok(());
         };
         if let (ReplyEnd::Ok, Some(prepared)) = (outcome.end, outcome.prepared) {
+            let known = OnServer::new(prepared.id, outcome.definitions, None);
+            let columns = known.columns;
             if let Some(backend) = self.backend(side) {
-                let known = OnServer {
-                    id: prepared.id,
-                    types_version: 0,
-                };
                 backend.statements.insert(own, known);
             }
             let statement = Statement {
@@ -89,6 +87,7 @@ impl Session {
                 parameters: prepared.params,
                 types: None,
                 types_version: 0,
+                columns,
                 held: false,
             };
             self.state.statements.insert(own, statement);
@@ -143,8 +142,24 @@ impl Session {
             self.patch_id(own);
         }
         let done = self.carry_out(&job).await?;
+        if let Some((side, outcome)) = &done {
+            self.told_columns(own, *side, outcome);
+        }
         self.after_execute(own, done.as_ref().map(|(_, outcome)| outcome));
         Ok(())
+    }
+
+    /// The client was told columns anew.
+    fn told_columns(&mut self, own: u32, side: Side, outcome: &Outcome) {
+        let told = columns(&outcome.definitions);
+        let Some(statement) = self.state.statements.get_mut(own).filter(|_| told.is_some()) else {
+            return;
+        };
+        statement.columns = told;
+        let known = self.backend(side).and_then(|backend| backend.statements.get_mut(&own));
+        if let Some(known) = known {
+            known.columns = told;
+        }
     }
 
     /// A cursor that is open keeps the session where it is, whatever else is executed meanwhile; one that has ended does not.
@@ -222,13 +237,7 @@ impl Session {
         };
         for side in [Side::Primary, Side::Replica] {
             let Some(backend) = self.backend(side) else { continue };
-            if let Some(known) = backend.statements.remove(&own) {
-                put_command(
-                    &mut backend.outbound,
-                    0,
-                    &[&[Command::StmtClose.byte()], &known.id.to_le_bytes()],
-                );
-            }
+            backend.close(own);
             // A failure shows with the next command.
             if backend.outbound.len() > CLOSES_BYTES_MAX && backend.flush().await.is_err() {
                 self.drop_backend(side);

@@ -13,6 +13,13 @@ impl Checksum {
         Self(RawHasher::new(SecretBuffer::default()))
     }
 
+    /// Of these bytes alone.
+    pub(crate) fn of(bytes: &[u8]) -> u128 {
+        let mut all = Self::new();
+        all.write(bytes);
+        all.digest()
+    }
+
     /// Begins anew, for the next reply.
     pub(crate) fn restart(&mut self) {
         *self = Self::new();

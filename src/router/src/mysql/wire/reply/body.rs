@@ -1,16 +1,27 @@
 //! Definitions and rows: what most bytes of a reply are.
 
 use super::super::ok::{EOF, ERR, EofPacket, Status};
-use super::super::packet::{HEADER_BYTES, Malformed, PACKET_MAX, narrow, shift_sequence};
+use super::super::packet::{HEADER_BYTES, Malformed, PACKET_MAX, header_bytes, narrow, shift_sequence};
 use super::run::Run;
 use super::{Notices, Reply, State};
+
+/// Whether definitions of columns are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gathering {
+    Off,
+    On,
+    /// The packet that flows is one.
+    Within,
+}
 
 impl Reply {
     /// The loop that most packets go through: passes up to `max` small and plain packets, of which at most the last is
     /// not whole. Returns how many.
     fn plain(&mut self, run: &mut Run<'_>, max: u64) -> u64 {
         let Some(mut expected) = self.sequence else { return 0 };
+        self.defined();
         let (mut at, mut end, mut count) = (run.at, run.at, 0_u64);
+        let defines = self.gathering != Gathering::Off && matches!(self.state, State::Columns { .. });
         while count < max {
             let Some(&[a, b, c, sequence, first]) = run.chunk.get(at..).and_then(<[u8]>::first_chunk) else {
                 break;
@@ -23,8 +34,13 @@ impl Reply {
             let body = at.saturating_add(HEADER_BYTES);
             end = body.saturating_add(length as usize);
             at = end.min(run.chunk.len());
+            let bytes = run.chunk.get(body..at).unwrap_or_default();
             if let Some(checksum) = &mut self.checksum {
-                checksum.write(run.chunk.get(body..at).unwrap_or_default());
+                checksum.write(bytes);
+            }
+            if defines {
+                self.define(length);
+                self.outcome.definitions.extend_from_slice(bytes);
             }
             expected = expected.wrapping_add(1);
             count = count.saturating_add(1);
@@ -53,6 +69,7 @@ impl Reply {
             return self.error(run, length, sequence);
         }
         self.begin(run, length, sequence);
+        self.define(length);
         let left = left.saturating_sub(1);
         self.state = if left > 0 {
             State::Columns { left }
@@ -118,5 +135,20 @@ impl Reply {
         let status = self.visible(self.status);
         run.insert(self.next_sequence(), &EofPacket { warnings: 0, status }.payload());
         self.shift = self.shift.wrapping_add(1);
+    }
+
+    /// The packet at hand is no definition of a column, as far as is known.
+    pub(super) fn defined(&mut self) {
+        if self.gathering == Gathering::Within {
+            self.gathering = Gathering::On;
+        }
+    }
+
+    /// The packet that begins is one.
+    pub(super) fn define(&mut self, length: u32) {
+        if self.gathering != Gathering::Off {
+            self.gathering = Gathering::Within;
+            self.outcome.definitions.extend_from_slice(&header_bytes(length, 0));
+        }
     }
 }

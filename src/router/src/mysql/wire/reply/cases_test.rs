@@ -256,3 +256,28 @@ fn what_is_not_the_protocol_is_told() {
         malformed(shape, &bytes);
     }
 }
+
+#[test]
+fn columns_that_a_server_leaves_out_are_told_to_who_lacks_them() {
+    const ROW: &[u8] = b"\0\0\x017";
+    let definitions = packets(0, &[COLUMN]);
+    let told = packets(1, &[b"\x01\x01", COLUMN, ROW, END]);
+    let eofs: [&[u8]; 2] = [&[0xfe, 0, 0, 0, 0], &[0xfe, 0, 0, 2, 0]];
+    let told_old = packets(1, &[b"\x01\x01", COLUMN, eofs[0], ROW, eofs[1]]);
+    let left_out = packets(1, &[b"\x01\x00", ROW, END]);
+    for (server, owed) in [(&left_out, &definitions), (&told, &definitions), (&told, &Vec::new())] {
+        for (dialect, expected) in [(NEW, &told), (OLD, &told_old)] {
+            for size in [1, 3, usize::MAX] {
+                let dialect = Dialect {
+                    cache_metadata: true,
+                    ..dialect
+                };
+                let reply = Reply::new(ReplyShape::ResultSets, dialect, Status::default());
+                let reply = reply.gathering(true).owing(owed.clone().into());
+                let (client, outcome, _) = drive(reply, server, &[size]).unwrap();
+                assert_eq!(&client, expected);
+                assert_eq!(outcome.definitions, definitions);
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The first packet of a result, the prepare-OK, and the first value of a result set.
 
 use super::super::ok::{EOF, ERR, INFILE, OK};
-use super::super::packet::{Fields, HEADER_BYTES, Malformed, PACKET_MAX};
+use super::super::packet::{Fields, HEADER_BYTES, Malformed, PACKET_MAX, header};
 use super::run::Run;
 use super::{First, Notices, Prepared, Reply, State};
 
@@ -44,6 +44,11 @@ impl Reply {
         if !fields.is_empty() {
             return Err(Malformed("a column count goes on after its end"));
         }
+        let owed = std::mem::take(&mut self.owed);
+        if !follow && !owed.is_empty() {
+            self.tell_columns(run, length, sequence, &owed);
+            return Ok(true);
+        }
         self.begin(run, length, sequence);
         self.state = if follow {
             State::Columns { left: u32::from(count) }
@@ -51,6 +56,28 @@ impl Reply {
             self.after_columns()
         };
         Ok(true)
+    }
+
+    /// The server leaves the definitions out that the client lacks; it gets them all the same. A checksum is of what the server said.
+    fn tell_columns(&mut self, run: &mut Run<'_>, length: u32, sequence: u8, definitions: &[u8]) {
+        if let (Some(checksum), Some(payload)) = (&mut self.checksum, run.payload(length)) {
+            checksum.write(payload);
+        }
+        run.replace(length, sequence.wrapping_add(self.shift), |payload, out| {
+            let (_follow, count) = payload.split_last().unwrap_or((&0, &[]));
+            out.extend_from_slice(count);
+            out.push(1);
+        });
+        self.sequence = Some(sequence.wrapping_add(1));
+        let mut rest = definitions;
+        while let Some((length, _)) = header(rest) {
+            let (packet, behind) = rest.split_at(rest.len().min(HEADER_BYTES.saturating_add(length as usize)));
+            run.insert(self.next_sequence(), packet.get(HEADER_BYTES..).unwrap_or_default());
+            self.shift = self.shift.wrapping_add(1);
+            rest = behind;
+        }
+        self.outcome.definitions = definitions.to_vec();
+        self.state = self.after_columns();
     }
 
     pub(super) fn prepare_head(&mut self, run: &mut Run<'_>, length: u32, sequence: u8) -> Result<bool, Malformed> {

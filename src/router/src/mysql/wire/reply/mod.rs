@@ -32,6 +32,7 @@ mod model_test;
 #[cfg(test)]
 mod reference_test;
 
+use self::body::Gathering;
 use self::run::Run;
 use super::capabilities::{Dialect, Track};
 use super::checksum::Checksum;
@@ -126,6 +127,9 @@ pub(crate) struct Reply {
     own_id: u32,
     outcome: Outcome,
     checksum: Option<Box<Checksum>>,
+    gathering: Gathering,
+    /// Definitions that the client lacks, should the server leave them out.
+    owed: Box<[u8]>,
 }
 
 impl Reply {
@@ -154,6 +158,8 @@ impl Reply {
             own_id: 0,
             outcome: Outcome::default(),
             checksum: None,
+            gathering: Gathering::Off,
+            owed: Box::default(),
         }
     }
 
@@ -191,6 +197,20 @@ impl Reply {
     /// Keeps the first value of the first row as well; of an executed statement if it is `binary`, an integer then.
     pub(crate) const fn noticing(mut self, binary: bool) -> Self {
         self.notices = if binary { Notices::Binary } else { Notices::Text };
+        self
+    }
+
+    /// Keeps the definitions of columns ([`Outcome::definitions`]), which servers tell once to clients that cache them.
+    pub(crate) const fn gathering(mut self, gathers: bool) -> Self {
+        if gathers {
+            self.gathering = Gathering::On;
+        }
+        self
+    }
+
+    /// Tells the client these definitions if the server leaves them out: it has told them to somebody else.
+    pub(crate) fn owing(mut self, definitions: Box<[u8]>) -> Self {
+        self.owed = definitions;
         self
     }
 
@@ -298,6 +318,9 @@ impl Reply {
             State::PrepareHead => self.prepare_head(run, length, sequence),
             State::Definitions { left, then } => {
                 self.begin(run, length, sequence);
+                if then == 0 && self.outcome.prepared.is_some_and(|prepared| prepared.columns > 0) {
+                    self.define(length);
+                }
                 self.state = State::Definitions {
                     left: left.saturating_sub(1),
                     then,
@@ -346,8 +369,12 @@ impl Reply {
             there.min(self.left as usize)
         };
         let end = run.at.saturating_add(flowing);
+        let bytes = run.chunk.get(run.at..end).unwrap_or_default();
         if let Some(checksum) = &mut self.checksum {
-            checksum.write(run.chunk.get(run.at..end).unwrap_or_default());
+            checksum.write(bytes);
+        }
+        if self.gathering == Gathering::Within {
+            self.outcome.definitions.extend_from_slice(bytes);
         }
         self.left = self.left.saturating_sub(narrow(flowing));
         run.at = end;
@@ -359,5 +386,6 @@ impl Reply {
         self.sequence = Some(sequence.wrapping_add(1));
         self.left = length;
         self.continued = length == PACKET_MAX;
+        self.defined();
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Outcome {
     /// Session tracking that a client without DEPRECATE_EOF is still to be told, with its next OK: to be given to the next
     /// reply ([`super::Reply::carrying`]). Nearly always empty.
     pub(crate) carried: Vec<u8>,
+    /// Definitions of the columns that passed, packet by packet with sequence ids of 0; only of replies that gather them.
+    pub(crate) definitions: Vec<u8>,
     /// What a prepare made.
     pub(crate) prepared: Option<Prepared>,
     /// First column of the first row; only of swallowed and of noticed replies.
