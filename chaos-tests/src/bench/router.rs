@@ -20,6 +20,7 @@ mod load;
 mod path;
 mod process;
 mod stage;
+mod storm;
 mod sysbench;
 
 pub use bulk::bulk_rate;
@@ -30,3 +31,4 @@ pub use latency::added_latency;
 pub use load::{Load, Mode};
 pub use path::PathName;
 pub use stage::Stage;
+pub use storm::storms;

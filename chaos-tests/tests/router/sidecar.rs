@@ -72,6 +72,19 @@ impl Sidecar {
         let next = spawn(&self.binary, &self.config, &self.log, true)?;
         Ok(std::mem::replace(&mut self.process, next))
     }
+
+    /// A line of what the system says of its memory, in KiB.
+    pub(crate) fn memory_kib(&self, what: &str) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
+        let figure = line
+            .with_context(|| format!("no {what}"))?
+            .trim()
+            .trim_end_matches("kB");
+        Ok(figure.trim().parse()?)
+    }
 }
 
 /// How a process ended that must end by itself.

@@ -46,6 +46,8 @@ enum Part {
     Idle,
     /// Failovers under 64 connections.
     Failover,
+    /// Failovers under five thousand connections that all write at once.
+    Storm,
 }
 
 impl Arguments {
@@ -100,6 +102,10 @@ async fn measure(arguments: &Arguments, binary: &Path, report: &mut Report) -> R
         say("killing the primary under load …");
         let figures = router::failovers(&stage, arguments.rounds, say).await?;
         report.figures.extend(figures);
+    }
+    if arguments.wants(Part::Storm) {
+        say("killing the primary, and then five thousand clients write …");
+        report.figures.extend(router::storms(&stage, arguments.rounds, say)?);
     }
     Ok(true)
 }

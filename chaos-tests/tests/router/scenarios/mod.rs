@@ -12,6 +12,7 @@ mod reads;
 mod state;
 mod statements;
 mod stops;
+mod storm;
 mod transactions;
 mod upgrade;
 
@@ -34,6 +35,7 @@ pub(crate) const KILLING: &[&[Case]] = &[
     between::CASES,
     killed::CASES,
     isolation::CASES,
+    storm::CASES,
     failover::CASES,
     life::CASES,
     upgrade::CASES,

@@ -20,6 +20,8 @@ use crate::mysql::wire::reply::Outcome;
 
 /// Farther than any session lives without a command that sets the timer anew.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How often a silent session looks whether somebody waits for its connection. The first of many that look comes soon.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Servers that a command may be lost on before the client is told: each loss takes a failover or a broken network.
 pub(super) const LOSSES_MAX: u32 = 5;
 
@@ -87,12 +89,13 @@ impl Session {
                 Woken::Gone(Side::Replica) => self.replica_lost_between(),
                 Woken::Idle => {
                     // One timer serves all waits: it may have been set for an earlier one.
-                    let due = since + self.idle();
-                    if Instant::now() >= due {
+                    let (now, due) = (Instant::now(), since + self.idle());
+                    if now >= due {
                         self.release_idle();
-                        self.watch.idle.as_mut().reset(Instant::now() + NEVER);
+                        self.watch.idle.as_mut().reset(now + NEVER);
                     } else {
-                        self.watch.idle.as_mut().reset(due);
+                        self.settle();
+                        self.watch.idle.as_mut().reset(due.min(now + LOOK_EVERY));
                     }
                 }
                 Woken::Killed(Kill::Connection) => return Err(End::Killed),
@@ -188,7 +191,7 @@ impl Session {
     /// Sets the timer of the first command after a long silence.
     fn watch_idle(&mut self) {
         if self.primary.is_none() && self.replica.is_none() {
-            let due = Instant::now() + self.idle();
+            let due = Instant::now() + self.idle().min(LOOK_EVERY);
             self.watch.idle.as_mut().reset(due);
         }
     }
@@ -284,7 +287,7 @@ impl Session {
         self.lost_too_often().await
     }
 
-    /// After a command: a connection that others wait for is given back at once.
+    /// After a command and between two: a connection that others wait for is given back.
     fn settle(&mut self) {
         self.client.shrink(false);
         for side in [Side::Primary, Side::Replica] {

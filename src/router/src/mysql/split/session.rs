@@ -11,6 +11,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::backend::{Backend, Lost};
 use super::client::Client;
+use super::run::LOOK_EVERY;
 use super::serve::Split;
 use crate::mysql::auth::greet::Peer;
 use crate::mysql::auth::login::Login;
@@ -72,7 +73,7 @@ impl Watch {
         Self {
             stopped: Box::pin(split.stopped.clone().cancelled_owned()),
             stopping: Box::pin(split.stopping.clone().cancelled_owned()),
-            idle: Box::pin(sleep(split.live().pool.idle())),
+            idle: Box::pin(sleep(split.live().pool.idle().min(LOOK_EVERY))),
         }
     }
 }
