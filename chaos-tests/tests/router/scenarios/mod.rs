@@ -1,4 +1,4 @@
-//! Scenarios 50 to 74, by number.
+//! Scenarios 44 and 50 to 74, by number.
 
 mod abuse;
 mod accounts;
@@ -9,6 +9,7 @@ mod killed;
 mod life;
 mod packets;
 mod reads;
+mod restored;
 mod state;
 mod statements;
 mod stops;
@@ -36,6 +37,7 @@ pub(crate) const KILLING: &[&[Case]] = &[
     killed::CASES,
     isolation::CASES,
     storm::CASES,
+    restored::CASES,
     failover::CASES,
     life::CASES,
     upgrade::CASES,
