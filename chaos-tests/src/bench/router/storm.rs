@@ -44,7 +44,7 @@ pub fn storms(stage: &Stage<'_>, rounds: usize, say: impl Fn(&str)) -> Result<Ve
     let before = resident_kib(pid)?;
     let mut seen = Vec::new();
     for _ in 0..rounds {
-        seen.push(one(stage, &mut storm, clients, &say)?);
+        seen.push(one(stage, path, &mut storm, clients, &say)?);
     }
     let grown = resident_kib(pid)?.saturating_sub(before);
     Ok(figures(clients, &seen, grown))
@@ -90,24 +90,18 @@ fn login(stage: &Stage<'_>, path: &Path) -> Login {
     }
 }
 
-/// A session with whoever leads, without a router.
-fn direct(stage: &Stage<'_>) -> Result<(String, Session)> {
-    let primary = stage.lab.wait_healthy(RECOVERY)?.primary.context("no primary")?;
-    let address = stage.lab.info()?.node(&primary)?.direct.clone();
-    let path = Path::to(PathName::Direct, &address, None)?;
-    let session = Session::open(&login(stage, &path))?;
-    Ok((primary, session))
-}
-
 #[expect(clippy::cast_precision_loss, reason = "clients are far below 2^52")]
-fn one(stage: &Stage<'_>, storm: &mut Storm, clients: usize, say: &impl Fn(&str)) -> Result<Round> {
-    let (primary, mut session) = direct(stage)?;
+fn one(stage: &Stage<'_>, path: &Path, storm: &mut Storm, clients: usize, say: &impl Fn(&str)) -> Result<Round> {
+    let primary = stage.lab.wait_healthy(RECOVERY)?.primary.context("no primary")?;
+    // Through the router as well: a server has no connection left beside its.
+    let mut session = Session::open(&login(stage, path))?;
+    session.run("SET @quorate_causal_reads = 'global'")?;
     session.run("CREATE OR REPLACE TABLE storm (id INT PRIMARY KEY AUTO_INCREMENT, client INT, KEY (client))")?;
     nemesis::kill_server(stage.lab, &primary)?;
     let calmed = storm.strike("storm")?;
     let errors = clients - calmed.done;
     if errors == 0 {
-        each_once(&mut direct(stage)?.1, "storm", clients)?;
+        each_once(&mut session, "storm", clients)?;
     }
     say(&format!(
         "  killed {primary}: {clients} clients answered within {:?}, {errors} errors {:?}",
