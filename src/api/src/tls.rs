@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::server::WebPkiClientVerifier;
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
@@ -18,8 +19,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 mod reload;
+mod tickets;
 
 use reload::{CurrentClientVerifier, CurrentKey, CurrentServerVerifier};
+use tickets::{CurrentPurse, CurrentTicketer, Purse};
 
 /// Where the certificates of one process are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -100,6 +103,9 @@ pub enum TlsError {
     /// A peer's certificate carries no name of ours.
     #[error("the peer's certificate names no supervisor, agent or router of Quorate; issue it with `quorate pki`")]
     NamelessPeer,
+    /// The operating system gives no random numbers.
+    #[error("no keys for session tickets could be made: {0}")]
+    Tickets(rustls::Error),
     /// A host name is not a DNS name or address.
     #[error("`{0}` is not a DNS name or address")]
     BadName(String),
@@ -123,8 +129,18 @@ pub struct Tls {
 #[derive(Debug)]
 struct Material {
     key: Arc<CertifiedKey>,
+    roots: Vec<CertificateDer<'static>>,
     servers: Arc<WebPkiServerVerifier>,
     clients: Arc<dyn rustls::server::danger::ClientCertVerifier>,
+    ticketer: Arc<dyn ProducesTickets>,
+    purse: Purse,
+}
+
+impl Material {
+    /// Whether the files held the same.
+    fn is(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert && self.roots == other.roots
+    }
 }
 
 impl Tls {
@@ -142,14 +158,17 @@ impl Tls {
         }))
     }
 
-    /// Loads the files again. Connections that stand are not touched; the old material stays on an error.
+    /// Loads the files again, and tells whether a certificate in them has changed. Connections that stand are not touched; no
+    /// session from before a change is resumed; the old material stays on an error.
     ///
     /// # Errors
     /// As [`Tls::load`].
     pub fn reload(&self) -> Result<bool, TlsError> {
         let material = read(&self.files, &self.provider)?;
-        let changed = material.key.cert != self.current.load().key.cert;
-        self.current.store(Arc::new(material));
+        let changed = !material.is(&self.current.load());
+        if changed {
+            self.current.store(Arc::new(material));
+        }
         Ok(changed)
     }
 
@@ -158,23 +177,24 @@ impl Tls {
     pub fn client(&self) -> Arc<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(self.provider.clone()).with_safe_default_protocol_versions();
         let builder = infallible(builder);
-        Arc::new(
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(CurrentServerVerifier(self.current.clone())))
-                .with_client_cert_resolver(Arc::new(CurrentKey(self.current.clone()))),
-        )
+        let mut config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(CurrentServerVerifier(self.current.clone())))
+            .with_client_cert_resolver(Arc::new(CurrentKey(self.current.clone())));
+        config.resumption = Resumption::store(Arc::new(CurrentPurse(self.current.clone())));
+        Arc::new(config)
     }
 
     /// For listeners of peers: a certificate of our root is required. No ALPN.
     #[must_use]
     pub fn server_mutual(&self) -> Arc<ServerConfig> {
         let builder = ServerConfig::builder_with_provider(self.provider.clone()).with_safe_default_protocol_versions();
-        Arc::new(
-            infallible(builder)
-                .with_client_cert_verifier(Arc::new(CurrentClientVerifier::new(self.current.clone())))
-                .with_cert_resolver(Arc::new(CurrentKey(self.current.clone()))),
-        )
+        let mut config = infallible(builder)
+            .with_client_cert_verifier(Arc::new(CurrentClientVerifier::new(self.current.clone())))
+            .with_cert_resolver(Arc::new(CurrentKey(self.current.clone())));
+        config.ticketer = Arc::new(CurrentTicketer(self.current.clone()));
+        config.send_tls13_tickets = tickets::PER_HANDSHAKE;
+        Arc::new(config)
     }
 
     /// For the REST API: no client certificate, HTTP/2 and HTTP/1.1.
@@ -257,10 +277,11 @@ fn read(files: &TlsFiles, provider: &Arc<CryptoProvider>) -> Result<Material, Tl
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| file(path, error.to_string()))
     };
+    let authorities = certs(&files.ca)?;
     let mut roots = RootCertStore::empty();
-    for cert in certs(&files.ca)? {
+    for cert in &authorities {
         roots
-            .add(cert)
+            .add(cert.clone())
             .map_err(|error| unusable(&files.ca, error.to_string()))?;
     }
     if roots.is_empty() {
@@ -278,8 +299,11 @@ fn read(files: &TlsFiles, provider: &Arc<CryptoProvider>) -> Result<Material, Tl
         .map_err(|error| unusable(&files.ca, error.to_string()))?;
     Ok(Material {
         key: Arc::new(key),
+        roots: authorities,
         servers,
         clients,
+        ticketer: Ticketer::new().map_err(TlsError::Tickets)?,
+        purse: Purse::default(),
     })
 }
 
