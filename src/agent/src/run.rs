@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::door::{Gate, Listener};
+use crate::door::{Gate, Listener, room_to_wait};
 use crate::error::Error;
 use crate::feed::{Answers, Caller, Relay, Stream};
 use crate::links::{Frame, Link};
@@ -122,6 +122,7 @@ impl Agent {
             direct_clients: self.config.door.direct_clients,
             events: self.events.clone(),
             tasks: self.tasks.clone(),
+            waiting: room_to_wait(),
         };
         self.spawn(door.run(listeners.door, stop()));
         let stream = Stream::new(self.events.clone(), nudge);

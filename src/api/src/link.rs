@@ -136,6 +136,9 @@ pub enum Purpose {
         router: RouterId,
         /// Whether it needs the primary.
         write: bool,
+        /// Wants to wait for a while if the door is not open yet, and leaves by itself once its epoch has ended.
+        #[serde(default)]
+        waits: bool,
     },
     /// A replica's receiving thread.
     Replicate {

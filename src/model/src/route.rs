@@ -28,6 +28,9 @@ pub struct RouteTable {
     pub revision: u64,
     /// The primary, if its epoch is open.
     pub writable: Option<Endpoint>,
+    /// Who becomes the primary once its epoch opens: routers may wait at its door, which lets nobody in before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elected: Option<Endpoint>,
     /// Where reads may go, best first; empty means the primary.
     pub readable: Vec<Endpoint>,
 }

@@ -27,6 +27,12 @@ const GREETING_MAX: Duration = Duration::from_secs(3);
 const PLAIN_AFTER: Duration = Duration::from_millis(250);
 /// How long a replica waits for a primary that still prepares. Shorter than it waits for our answer.
 const PATIENCE: Duration = Duration::from_millis(1000);
+/// How long a router's connection waits, if it wants to, for a door that opens. Routers come as soon as a primary is elected, so
+/// that their handshakes are done when it opens; without this each of them would greet in vain, pause, and greet again just
+/// when cores are wanted most. Longer than an election takes that goes well, and shorter than routers wait for an answer.
+const CLIENT_PATIENCE: Duration = Duration::from_millis(500);
+/// Routers' connections that wait at once; further ones are refused, and come again. What eight routers dial at once.
+const CLIENTS_WAITING_MAX: usize = 512;
 /// Greetings at once.
 const GREETINGS_MAX: usize = 128;
 /// A peer that acknowledges nothing for this long is gone.
@@ -45,6 +51,13 @@ pub(crate) struct Listener {
     pub(crate) direct_clients: bool,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) tasks: TaskTracker,
+    /// [`room_to_wait`].
+    pub(crate) waiting: Semaphore,
+}
+
+/// Room for routers' connections that wait for one door.
+pub(crate) fn room_to_wait() -> Semaphore {
+    Semaphore::new(CLIENTS_WAITING_MAX)
 }
 
 /// No waiting for more bytes, and an end to connections whose other side is gone.
@@ -131,17 +144,21 @@ impl Listener {
         }
         let epoch = hello.epoch;
         match hello.purpose {
-            Purpose::Client { router, write } => {
+            Purpose::Client { router, write, waits } => {
                 let router = Some(router);
                 let guest = Guest::Client { router, write, epoch };
-                let Some((pass, server)) = self.enter(&mut tls, guest).await? else {
+                let room = self.waiting.try_acquire().ok().filter(|_| waits);
+                let patience = room.as_ref().map_or(Duration::ZERO, |_| CLIENT_PATIENCE);
+                let entered = self.enter(&mut tls, guest, patience).await?;
+                drop(room);
+                let Some((pass, server)) = entered else {
                     return Ok(());
                 };
                 client::relay(tls, server, &pass).await
             }
             Purpose::Replicate { node } => {
                 let guest = Guest::Replica { node, epoch };
-                let Some((pass, server)) = self.enter(&mut tls, guest).await? else {
+                let Some((pass, server)) = self.enter(&mut tls, guest, PATIENCE).await? else {
                     return Ok(());
                 };
                 replica::relay(tls, server, pass).await
@@ -173,12 +190,14 @@ impl Listener {
         Ok(())
     }
 
-    /// Admits and connects to the server, or refuses in words.
-    async fn enter(&self, tls: &mut TlsStream<TcpStream>, guest: Guest) -> io::Result<Option<(Pass, UnixStream)>> {
-        let admitted = match &guest {
-            Guest::Client { .. } => self.gate.admit(guest, None),
-            Guest::Replica { .. } | Guest::Failsafe { .. } => self.gate.admit_patiently(guest, None, PATIENCE).await,
-        };
+    /// Admits, perhaps after a while, and connects to the server, or refuses in words.
+    async fn enter(
+        &self,
+        tls: &mut TlsStream<TcpStream>,
+        guest: Guest,
+        patience: Duration,
+    ) -> io::Result<Option<(Pass, UnixStream)>> {
+        let admitted = self.gate.admit_patiently(guest, None, patience).await;
         let pass = match admitted {
             Ok(pass) => pass,
             Err(Refusal { code, epoch, why }) => {

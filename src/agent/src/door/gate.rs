@@ -162,7 +162,8 @@ impl Gate {
     }
 
     /// As [`Gate::admit`], but somebody who comes before the door is open waits for it for a while. A replica is sent to a
-    /// primary that still prepares; so it is greeted already when the door opens.
+    /// primary that still prepares, and routers may hear of an epoch a moment before its primary does; so they are greeted
+    /// already when the door opens.
     pub(super) async fn admit_patiently(
         self: &Arc<Self>,
         guest: Guest,
@@ -174,7 +175,7 @@ impl Gate {
         loop {
             changes.mark_unchanged();
             match self.admit(guest.clone(), asks.clone()) {
-                Err(refusal) if refusal.code == RefusalCode::NotOpen => {
+                Err(refusal) if matches!(refusal.code, RefusalCode::NotOpen | RefusalCode::NotAdmitted) => {
                     if timeout_at(until, changes.changed()).await.is_err() {
                         return Err(refusal);
                     }
@@ -379,6 +380,27 @@ mod tests {
         assert_eq!(pass.unwrap().epoch, Epoch(2));
         let refused = gate.admit_patiently(replica("m2", 3), None, Duration::ZERO).await;
         assert_eq!(refused.unwrap_err().code, RefusalCode::NotOpen);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_comes_early_waits_and_one_that_comes_late_does_not() {
+        let gate = Gate::new(1);
+        gate.apply(open(1, &[]));
+        let early = gate.admit_patiently(client("r9", 2), None, Duration::from_secs(60));
+        let opening = async {
+            tokio::task::yield_now().await;
+            gate.apply(open(2, &[]));
+            tokio::task::yield_now().await;
+            let mut door = open(2, &[]);
+            door.admitted.insert("r9".into());
+            gate.apply(door);
+        };
+        let (pass, ()) = tokio::join!(early, opening);
+        assert_eq!(pass.unwrap().epoch, Epoch(2));
+        let late = gate
+            .admit_patiently(client("r9", 1), None, Duration::from_secs(60))
+            .await;
+        assert_eq!(late.unwrap_err().code, RefusalCode::StaleEpoch);
     }
 
     #[test]

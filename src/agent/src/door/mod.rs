@@ -12,6 +12,6 @@ mod packets;
 mod pump;
 mod replica;
 
-pub(crate) use accept::{Listener, quicken};
+pub(crate) use accept::{Listener, quicken, room_to_wait};
 pub(crate) use gate::Gate;
 pub(crate) use pump::Buffer;

@@ -152,6 +152,9 @@ async fn an_agent_that_was_frozen_past_its_lease_serves_nobody_from_the_past() {
     cluster.supervisor.no_lease();
     // Sent into a door that is frozen.
     let read = TaskTracker::new().spawn(async move { reader.query_drop("SELECT 1").await });
+    // Its replica is taken from it meanwhile, which could otherwise give it a lease after the supervisors' has ended.
+    cluster.supervisor.order("m2", 2, Task::Revoke).await;
+    cluster.revoked("m2", 2).await;
     tokio::time::sleep(Duration::from_millis(2000)).await;
     agent.signal(Signal::CONT);
     assert!(

@@ -15,19 +15,18 @@ pub(crate) fn table(view: &View<'_>) -> RouteTable {
             door: spec.door.clone(),
         })
     };
-    let writable = view
-        .state
-        .primary
-        .as_ref()
-        .filter(|_| view.state.phase == Phase::Open)
-        .and_then(endpoint);
+    let leader = |phase| {
+        let primary = view.state.primary.as_ref().filter(|_| view.state.phase == phase);
+        primary.and_then(endpoint)
+    };
     let readers = view.others().filter(|node| readable(view, node));
     RouteTable {
         cluster: view.spec.cluster.clone(),
         epoch: view.epoch(),
         index: view.state.index,
         revision: 0,
-        writable,
+        writable: leader(Phase::Open),
+        elected: leader(Phase::Elected),
         readable: readers.filter_map(endpoint).collect(),
     }
 }

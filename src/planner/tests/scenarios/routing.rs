@@ -48,8 +48,15 @@ fn the_table_names_a_primary_only_while_its_epoch_is_open() {
     assert_eq!(table.writable.unwrap().node, node("m1"));
     let readers: Vec<String> = table.readable.iter().map(|to| to.node.to_string()).collect();
     assert_eq!(readers, ["m2", "m3"]);
-    for scene in [Scene::forming(), Scene::failed_over(), Scene::elected()] {
-        assert!(scene.plan().routes.unwrap().writable.is_none());
+    assert_eq!(table.elected, None);
+    for (scene, elected) in [
+        (Scene::forming(), None),
+        (Scene::failed_over(), None),
+        (Scene::elected(), Some(node("m2"))),
+    ] {
+        let table = scene.plan().routes.unwrap();
+        assert!(table.writable.is_none());
+        assert_eq!(table.elected.map(|to| to.node), elected);
     }
 }
 

@@ -35,12 +35,12 @@ pub(crate) struct Share {
 }
 
 impl Balance {
-    /// Whom to dial, in order; the primary is the last resort of readers and the only one of writers.
+    /// Whom to dial, in order; the primary is the last resort of readers, and the leader the only one of writers.
     pub(crate) fn targets(&self, route: &Route, access: Access, now: Moment) -> Vec<Endpoint> {
-        let primary = route.writable();
         if access == Access::Write {
-            return primary.into_iter().cloned().collect();
+            return route.leader().into_iter().cloned().collect();
         }
+        let primary = route.writable();
         let mut targets = route.readable().to_vec();
         if !targets.is_empty() {
             let mut inner = self.lock();
@@ -99,6 +99,10 @@ mod tests {
     use crate::core::route::Routes;
 
     fn route(writable: Option<&str>, readable: &[&str]) -> Route {
+        route_of(writable, None, readable)
+    }
+
+    fn route_of(writable: Option<&str>, elected: Option<&str>, readable: &[&str]) -> Route {
         let endpoint = |node: &str| Endpoint {
             node: node.into(),
             door: format!("{node}:1"),
@@ -110,6 +114,7 @@ mod tests {
             index: 1,
             revision: 0,
             writable: writable.map(endpoint),
+            elected: elected.map(endpoint),
             readable: readable.iter().map(|node| endpoint(node)).collect(),
         };
         routes.replace(table, Moment::ZERO);
@@ -136,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn writers_know_only_an_open_primary() {
+    fn writers_know_only_the_primary_or_who_is_elected() {
         let balance = Balance::default();
         let now = Moment::ZERO;
         assert_eq!(
@@ -144,5 +149,9 @@ mod tests {
             ["m1"]
         );
         assert!(balance.targets(&route(None, &["m2"]), Access::Write, now).is_empty());
+        let elected = route_of(None, Some("m2"), &["m3"]);
+        assert!(!elected.is_open());
+        assert_eq!(names(&balance.targets(&elected, Access::Write, now)), ["m2"]);
+        assert_eq!(names(&balance.targets(&elected, Access::Read, now)), ["m3"]);
     }
 }

@@ -15,6 +15,7 @@ fn table(epoch: u64, index: u64, writable: Option<&str>) -> RouteTable {
             node: node.into(),
             door: format!("{node}:3310"),
         }),
+        elected: None,
         readable: Vec::new(),
     }
 }

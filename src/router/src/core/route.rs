@@ -79,6 +79,12 @@ impl Route {
         self.table.as_ref().and_then(|table| table.writable.as_ref())
     }
 
+    /// Whom writers dial: the primary, or who is elected and lets them wait at its door until the epoch is open.
+    pub(crate) fn leader(&self) -> Option<&Endpoint> {
+        let elected = || self.table.as_ref().and_then(|table| table.elected.as_ref());
+        self.writable().or_else(elected)
+    }
+
     /// Replicas that may be read.
     pub(crate) fn readable(&self) -> &[Endpoint] {
         self.table.as_ref().map_or(&[], |table| &table.readable)

@@ -135,6 +135,7 @@ mod tests {
             index: 7,
             revision: 1,
             writable: None,
+            elected: None,
             readable: Vec::new(),
         }
     }

@@ -68,13 +68,38 @@ impl DoorError {
 impl Visitor {
     /// One attempt. After it, the next byte is the server's greeting.
     pub(crate) async fn knock(&self, door: &Endpoint, epoch: Epoch, access: Access) -> Result<DoorStream, DoorError> {
+        self.within_limit(self.pass(door, epoch, access, None::<fn()>)).await
+    }
+
+    /// As [`Visitor::knock`]; but a writer who comes before the door is open waits for it, and must leave when the epoch ends.
+    /// `at_door` is called when everything is done that costs somebody work, and only the door's answer is missing.
+    pub(crate) async fn wait_at(
+        &self,
+        door: &Endpoint,
+        epoch: Epoch,
+        access: Access,
+        at_door: impl FnOnce(),
+    ) -> Result<DoorStream, DoorError> {
+        self.within_limit(self.pass(door, epoch, access, Some(at_door))).await
+    }
+
+    async fn within_limit(
+        &self,
+        passing: impl Future<Output = Result<DoorStream, DoorError>>,
+    ) -> Result<DoorStream, DoorError> {
         let patience = self.config.load().limits.dial_timeout();
-        timeout(patience, self.pass(door, epoch, access))
+        timeout(patience, passing)
             .await
             .unwrap_or(Err(DoorError::TooSlow(patience)))
     }
 
-    async fn pass(&self, door: &Endpoint, epoch: Epoch, access: Access) -> Result<DoorStream, DoorError> {
+    async fn pass(
+        &self,
+        door: &Endpoint,
+        epoch: Epoch,
+        access: Access,
+        at_door: Option<impl FnOnce()>,
+    ) -> Result<DoorStream, DoorError> {
         let name = server_name(Role::Agent, Some(door.node.as_str())).map_err(DoorError::Name)?;
         let stream = TcpStream::connect(&door.door).await.map_err(DoorError::Connect)?;
         socket::tune_door(&stream).map_err(DoorError::Connect)?;
@@ -84,6 +109,8 @@ impl Visitor {
         let purpose = Purpose::Client {
             router: self.router.clone(),
             write: access == Access::Write,
+            // A reader has other doors to go to.
+            waits: at_door.is_some() && access == Access::Write,
         };
         let hello = DoorHello {
             protocol: PROTOCOL,
@@ -92,6 +119,9 @@ impl Visitor {
             purpose,
         };
         link::send(&mut stream, &hello).await.map_err(DoorError::Talk)?;
+        if let Some(at_door) = at_door {
+            at_door();
+        }
         match link::receive(&mut stream).await.map_err(DoorError::Talk)? {
             DoorWelcome::Admitted { epoch: theirs } if theirs == epoch => Ok(stream),
             DoorWelcome::Admitted { epoch: theirs } => Err(DoorError::OtherEpoch(theirs)),

@@ -159,7 +159,10 @@ impl Tunnel {
             if let Some(passage) = self.round(&route, &mut routes, trouble).await {
                 return passage;
             }
-            let nobody = route.writable().is_none() && (self.access == Access::Write || route.readable().is_empty());
+            let nobody = match self.access {
+                Access::Write => route.leader().is_none(),
+                Access::Read => route.writable().is_none() && route.readable().is_empty(),
+            };
             tokio::select! {
                 changed = routes.changed() => {
                     if changed.is_err() {
@@ -194,7 +197,7 @@ impl Tunnel {
             let failure = tokio::select! {
                 biased;
                 () = seat.ended() => return None,
-                passed = self.visitor.knock(&target, epoch, self.access) => match passed {
+                passed = self.visitor.wait_at(&target, epoch, self.access, || ()) => match passed {
                     Ok(server) => return Some(Passage { server, _share: share, seat }),
                     Err(failure) => failure,
                 },

@@ -153,7 +153,7 @@ impl Porter {
         };
         assert_eq!(hello.cluster, CLUSTER.into());
         self.knocks.send_modify(|knocks| *knocks += 1);
-        let Purpose::Client { router, write } = hello.purpose else {
+        let Purpose::Client { router, write, .. } = hello.purpose else {
             panic!("{:?}", hello.purpose)
         };
         assert_eq!(router.as_str(), name.name);

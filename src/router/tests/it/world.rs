@@ -164,6 +164,7 @@ pub(crate) fn table(epoch: u64, index: u64, writable: Option<&Door>, readable: &
         index,
         revision: 0,
         writable: writable.map(Door::endpoint),
+        elected: None,
         readable: readable.iter().map(|door| door.endpoint()).collect(),
     }
 }

@@ -55,6 +55,7 @@ impl MiniRouter {
             purpose: Purpose::Client {
                 router: self.name.as_str().into(),
                 write,
+                waits: false,
             },
         }
     }

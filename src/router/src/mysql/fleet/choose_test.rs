@@ -20,6 +20,7 @@ fn fleet(primary: Option<&str>, replicas: &[&str]) -> Arc<Fleet> {
         index: 1,
         revision: 0,
         writable: primary.map(endpoint),
+        elected: None,
         readable: replicas.iter().map(|node| endpoint(node)).collect(),
     });
     fleet

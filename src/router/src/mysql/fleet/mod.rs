@@ -19,4 +19,5 @@ pub(crate) mod positions;
 pub(crate) mod registry;
 pub(crate) mod show;
 
+mod place;
 mod shelf;

@@ -2,7 +2,9 @@
 //!
 //! A connection goes with a [`Place`] of its server, in a session's hands and on the shelf alike; there are `max_backends`
 //! places. Who needs a connection gets, in this order: an idle one that fits; a free place to dial; the place of an idle
-//! one that does not fit, which is closed; or it waits, first come first served, until a session gives one back.
+//! one that does not fit, which is closed; or it waits, first come first served, until a session gives one back. Who may not
+//! dial yet because too many do (see [`credits`](super::credits)) waits in the same queue: after a failover the first
+//! connections serve everybody in turn while the others are still dialled.
 //! While somebody waits, [`Place::is_wanted`] tells the sessions that have one to give it back after each statement.
 //!
 //! No connection outlives its epoch here: [`Pool::keep`] drops all of an epoch when it is cut, and none is taken in later.
@@ -18,8 +20,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use super::place::{Grant, Place};
 use super::shelf::{Counts, Shelf, Waiting};
-pub(crate) use super::shelf::{Grant, Place};
 use crate::config::Live;
 use crate::core::fleet_metrics::{Granted, NotGranted};
 use crate::core::metrics::Metrics;
@@ -118,6 +120,11 @@ impl<K: Key, B: Pooled> Pool<K, B> {
     /// as `key` does not tell.
     pub(crate) fn put(&self, place: Place<K, B>, key: K, connection: B) {
         place.put(key, connection, self.clock.now());
+    }
+
+    /// Dials of a server that may be under way at once.
+    pub(crate) fn dials(&self, node: &NodeId) -> u32 {
+        self.shelf(node).dials()
     }
 
     /// Idle, open and waited for, over all servers.

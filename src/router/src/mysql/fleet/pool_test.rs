@@ -97,7 +97,7 @@ impl World {
                 assert!(connection.is_quiet());
                 (place, connection)
             }
-            Grant::Dial(place) => (place, self.dialled(key)),
+            Grant::Dial(dial) => (dial.succeeded(), self.dialled(key)),
         }
     }
 
@@ -161,11 +161,47 @@ async fn who_waits_makes_others_give_back_and_is_served_in_order() {
     assert!(two.try_recv().is_err() && place.is_wanted());
     // It does not fit the next one, who gets its place.
     world.pool.put(place, ada, connection);
-    let Ok(Grant::Dial(place)) = two.try_recv() else {
+    let Ok(Grant::Dial(dial)) = two.try_recv() else {
         panic!("a place");
     };
     assert_eq!(world.living.load(Ordering::Relaxed), 0);
-    assert!(!place.is_wanted());
+    assert!(!dial.succeeded().is_wanted());
+}
+
+#[tokio::test]
+async fn while_the_window_is_full_connections_that_come_back_serve_who_waits() {
+    let world = World::new(100, 4, 8);
+    let (ada, bob) = (key("m1", 1, 1), key("m1", 1, 2));
+    let mut dialling: Vec<_> = (0..8).map(|_| granted(world.try_take(&ada))).collect();
+    let (Ok(Waiting::Queued(mut one)), Ok(Waiting::Queued(mut two)), Ok(Waiting::Queued(mut three))) =
+        (world.try_take(&bob), world.try_take(&ada), world.try_take(&ada))
+    else {
+        panic!("eight dials are under way");
+    };
+    // The first success lets two more dial, by the order in which they came.
+    let (place, connection) = world.connected(&ada, dialling.pop().unwrap());
+    assert!(place.is_wanted());
+    assert!(matches!(one.try_recv(), Ok(Grant::Dial(_))));
+    assert!(matches!(two.try_recv(), Ok(Grant::Dial(_))));
+    // `one` and `two` were dropped: there is room for the third.
+    assert!(matches!(three.try_recv(), Ok(Grant::Dial(_))));
+    dialling.push(granted(world.try_take(&ada)));
+    dialling.push(granted(world.try_take(&ada)));
+    let (Ok(Waiting::Queued(mut other)), Ok(Waiting::Queued(mut same))) = (world.try_take(&bob), world.try_take(&ada))
+    else {
+        panic!("nine dials are under way");
+    };
+    world.pool.put(place, ada, connection);
+    assert!(other.try_recv().is_err(), "it does not fit");
+    assert!(matches!(same.try_recv(), Ok(Grant::Idle(..))), "it fits who came later");
+    let Some(Grant::Dial(failed)) = dialling.pop() else {
+        panic!("a dial");
+    };
+    failed.failed();
+    assert!(other.try_recv().is_err(), "the window has shrunk");
+    assert_eq!(world.pool.dials(&"m1".into()), 4);
+    dialling.truncate(3);
+    assert!(matches!(other.try_recv(), Ok(Grant::Dial(_))));
 }
 
 #[tokio::test]

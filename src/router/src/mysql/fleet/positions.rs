@@ -13,8 +13,6 @@ use arc_swap::{ArcSwap, Guard};
 use quorate_model::{Endpoint, Epoch, Moment, NodeId, RouteTable};
 use tokio::sync::watch;
 
-use super::credits::Dials;
-
 /// How long a server that failed is chosen last. The supervisors take it off the table in about the same time.
 const SHUN: Duration = Duration::from_secs(1);
 /// Weight of the newest round trip in the average: an eighth, as TCP weighs its own.
@@ -41,6 +39,8 @@ pub(crate) struct View {
     pub(crate) epoch: Epoch,
     /// The primary, if the epoch is open.
     pub(crate) primary: Option<Arc<Server>>,
+    /// Who becomes it once the epoch opens.
+    pub(crate) elected: Option<Arc<Server>>,
     /// Replicas that may be read.
     pub(crate) replicas: Vec<Arc<Server>>,
 }
@@ -59,8 +59,6 @@ pub(crate) struct Server {
 /// How busy and how quick a node is.
 #[derive(Debug)]
 pub(crate) struct Load {
-    /// Dials of the node.
-    pub(crate) dials: Dials,
     outstanding: AtomicU32,
     latency_us: AtomicU64,
     shunned_until_us: AtomicU64,
@@ -102,7 +100,6 @@ impl Fleet {
     /// Takes up a table. Only one task may call this and [`Fleet::doubt`] races with it harmlessly.
     pub(crate) fn follow(&self, table: &RouteTable) {
         self.view.rcu(|view| {
-            let reopened = table.epoch != view.epoch;
             let server = |endpoint: &Endpoint| {
                 let known = view.servers().find(|server| server.endpoint.node == endpoint.node);
                 match known {
@@ -111,9 +108,10 @@ impl Fleet {
                     None => Server::new(endpoint.clone(), Load::new()),
                 }
             };
-            let next = View {
+            View {
                 epoch: table.epoch,
                 primary: table.writable.as_ref().map(server),
+                elected: table.elected.as_ref().map(server),
                 replicas: table
                     .readable
                     .iter()
@@ -125,11 +123,7 @@ impl Fleet {
                     })
                     .map(server)
                     .collect(),
-            };
-            if reopened {
-                next.servers().for_each(|server| server.load.dials.restart());
             }
-            next
         });
         self.changed();
     }
@@ -151,6 +145,7 @@ impl Fleet {
         self.view.rcu(|view| View {
             epoch: view.epoch,
             primary: view.primary.as_ref().map(renew),
+            elected: view.elected.as_ref().map(renew),
             replicas: view.replicas.iter().map(renew).collect(),
         });
     }
@@ -176,6 +171,13 @@ impl Fleet {
     /// Waits for an open primary.
     pub(crate) async fn open(&self) -> (Arc<Server>, Epoch) {
         self.until(|view| Some((view.primary.clone()?, view.epoch))).await
+    }
+
+    /// Waits for a primary, or for one that is about to become it: whose door lets nobody in until the epoch is open, and where
+    /// one may wait for that.
+    pub(crate) async fn leader(&self) -> (Arc<Server>, Epoch) {
+        let leader = |view: &View| view.primary.as_ref().or(view.elected.as_ref()).cloned();
+        self.until(|view| Some((leader(view)?, view.epoch))).await
     }
 
     /// A server is fit now that was not a moment ago: who waits for one looks again.
@@ -207,7 +209,7 @@ impl Fleet {
 impl View {
     /// The primary first.
     pub(crate) fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
-        self.primary.iter().chain(&self.replicas)
+        self.primary.iter().chain(&self.elected).chain(&self.replicas)
     }
 
     /// The server of a node.
@@ -266,7 +268,6 @@ impl Server {
 impl Load {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            dials: Dials::new(),
             outstanding: AtomicU32::new(0),
             latency_us: AtomicU64::new(0),
             shunned_until_us: AtomicU64::new(0),

@@ -16,6 +16,7 @@ fn table(epoch: u64, writable: Option<&str>, readable: &[&str]) -> RouteTable {
         index: 1,
         revision: 0,
         writable: writable.map(endpoint),
+        elected: None,
         readable: readable.iter().map(|node| endpoint(node)).collect(),
     }
 }
@@ -94,4 +95,21 @@ fn latency_follows_slowly_and_outstanding_exactly() {
     assert_eq!(load.outstanding(), 2);
     drop((a, b));
     assert_eq!(load.outstanding(), 0);
+}
+
+#[tokio::test]
+async fn who_is_elected_leads_but_is_not_open() {
+    let fleet = Fleet::new();
+    fleet.follow(&table(1, Some("m1"), &["m2", "m3"]));
+    let load = server(&fleet, "m2").load.clone();
+    fleet.follow(&RouteTable {
+        elected: Some(endpoint("m2")),
+        ..table(2, None, &["m3"])
+    });
+    assert!(fleet.view().primary.is_none());
+    let (leader, epoch) = fleet.leader().await;
+    assert_eq!((leader.node().as_str(), epoch), ("m2", Epoch(2)));
+    assert!(Arc::ptr_eq(&leader.load, &load), "the same node");
+    fleet.follow(&table(2, Some("m2"), &["m3"]));
+    assert!(Arc::ptr_eq(&fleet.open().await.0, &leader));
 }

@@ -1,6 +1,7 @@
-//! One server's places, idle connections and waiters: the pool's bookkeeping.
+//! One server's places, idle connections, dials and waiters: the pool's bookkeeping.
 //!
-//! Invariant after each change, with the lock held: if somebody waits, nothing is idle and every place is taken.
+//! Invariant after each change, with the lock held: if somebody waits, every place is taken or the window of dials is full, and
+//! nothing is idle that fits one of the first [`LOOKED_AT`] who wait.
 //! Connections are dropped and waiters told after the lock is released, since both may come back here.
 
 use std::collections::VecDeque;
@@ -10,8 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quorate_model::{Epoch, Moment};
 use tokio::sync::{oneshot, watch};
 
+use super::credits::{Dials, End};
+use super::place::{Dial, Grant, Place};
 use super::pool::{Key, NoPlace, Pooled};
 use crate::config::Live;
+
+/// Waiters that are compared with idle connections while no dial may begin, so that a queue of thousands does not cost a look
+/// at each of them for every connection that is given back.
+const LOOKED_AT: usize = 64;
 
 /// Connections of all servers.
 #[derive(Debug, Default)]
@@ -39,6 +46,7 @@ struct State<K: Key, B: Pooled> {
     /// The one that was given back last is at the end.
     idle: Vec<Idle<K, B>>,
     queue: VecDeque<Waiter<K, B>>,
+    dials: Dials,
     /// What the server bore when it last had too many connections, until the next sweep.
     crowded: Option<usize>,
 }
@@ -56,27 +64,24 @@ struct Waiter<K: Key, B: Pooled> {
     tell: oneshot::Sender<Grant<K, B>>,
 }
 
-/// The right to one connection to a server; free for others when dropped.
-#[derive(Debug)]
-pub(crate) struct Place<K: Key, B: Pooled> {
-    /// None once it went back with its connection.
-    shelf: Option<Arc<Shelf<K, B>>>,
-}
-
-/// What a session that needs a connection gets.
-#[derive(Debug)]
-pub(crate) enum Grant<K: Key, B: Pooled> {
-    /// A connection that fits.
-    Idle(Place<K, B>, B),
-    /// The right to open one.
-    Dial(Place<K, B>),
-}
-
 /// A grant now or later.
 #[derive(Debug)]
 pub(super) enum Waiting<K: Key, B: Pooled> {
     Granted(Grant<K, B>),
     Queued(oneshot::Receiver<Grant<K, B>>),
+}
+
+/// The bookkeeping, as tests see it.
+#[cfg(test)]
+#[derive(Debug)]
+pub(super) struct Figures {
+    pub(super) open: usize,
+    pub(super) idle: usize,
+    pub(super) queued: usize,
+    /// Who waits although something idle fits.
+    pub(super) fitting: usize,
+    pub(super) may_dial: bool,
+    pub(super) dialling: usize,
 }
 
 /// What is done after the lock is released.
@@ -111,6 +116,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
                 open: 0,
                 idle: Vec::new(),
                 queue: VecDeque::new(),
+                dials: Dials::new(),
                 crowded: None,
             }),
             waiting: AtomicUsize::new(0),
@@ -154,11 +160,28 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
         state.open == 0 && state.queue.is_empty()
     }
 
-    /// Places taken, idle connections, waiters.
+    /// Dials that may be under way at once.
+    pub(super) fn dials(&self) -> u32 {
+        self.lock().dials.width()
+    }
+
+    /// Looks at the bookkeeping.
     #[cfg(test)]
-    pub(super) fn figures(&self) -> (usize, usize, usize) {
+    pub(super) fn figures(&self) -> Figures {
         let state = self.lock();
-        (state.open, state.idle.len(), state.queue.len())
+        Figures {
+            open: state.open,
+            idle: state.idle.len(),
+            queued: state.queue.len(),
+            fitting: state
+                .queue
+                .iter()
+                .take(LOOKED_AT)
+                .filter(|waiter| state.idle.iter().any(|idle| idle.key == waiter.key))
+                .count(),
+            may_dial: state.dials.has_room(),
+            dialling: state.dials.count() as usize,
+        }
     }
 
     /// Drops idle connections that are not to be kept, and takes up changed settings.
@@ -183,7 +206,7 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
         after.finish();
     }
 
-    fn put(self: &Arc<Self>, key: K, connection: B, now: Moment) {
+    pub(super) fn put(self: &Arc<Self>, key: K, connection: B, now: Moment) {
         let config = self.config.load();
         let settings = &config.pool;
         let idle = Idle {
@@ -210,19 +233,36 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
         after.finish();
     }
 
-    fn crowded(self: &Arc<Self>) {
+    /// A dial waits at the door.
+    pub(super) fn dial_waits(self: &Arc<Self>) {
         let mut after = After::new();
         {
             let mut state = self.lock();
-            self.left(&mut state, 1);
-            // One at least, or nobody would ever try again.
-            state.crowded = Some(state.open.max(1));
+            state.dials.wait();
             self.settle(&mut state, &mut after);
         }
         after.finish();
     }
 
-    fn free(self: &Arc<Self>) {
+    /// A dial has ended, and `how`; without a connection its place is free.
+    pub(super) fn dialled(self: &Arc<Self>, how: End, waited: bool, is_crowded: bool) {
+        let mut after = After::new();
+        {
+            let mut state = self.lock();
+            state.dials.end(how, waited);
+            if how != End::Succeeded {
+                self.left(&mut state, 1);
+            }
+            if is_crowded {
+                // One at least, or nobody would ever try again.
+                state.crowded = Some(state.open.max(1));
+            }
+            self.settle(&mut state, &mut after);
+        }
+        after.finish();
+    }
+
+    pub(super) fn free(self: &Arc<Self>) {
         let mut after = After::new();
         {
             let mut state = self.lock();
@@ -239,19 +279,22 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
         let oldest = |idle: &[Idle<K, B>]| (!idle.is_empty()).then_some(0);
         // The setting may have been lowered.
         while state.open > max && self.shed(state, after, oldest) {}
-        while let Some(waiter) = state.queue.front() {
-            if !waiter.tell.is_closed() {
-                let Some(grant) = self.grant(state, &waiter.key.clone(), max, after) else {
-                    break;
-                };
-                if let Some(waiter) = state.queue.pop_front() {
+        let mut at = 0;
+        while let Some(waiter) = state.queue.get(at) {
+            if waiter.tell.is_closed() {
+                state.queue.remove(at);
+            } else if let Some(grant) = self.grant(state, &waiter.key.clone(), max, after) {
+                if let Some(waiter) = state.queue.remove(at) {
                     after.served.push(Served {
                         tell: waiter.tell,
                         grant,
                     });
                 }
+            } else if state.idle.is_empty() || at >= LOOKED_AT {
+                break;
             } else {
-                state.queue.pop_front();
+                // No dial may begin, and what is idle may fit somebody else.
+                at += 1;
             }
         }
         let waiting = state.queue.len();
@@ -271,17 +314,20 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
             let idle = state.idle.remove(at);
             self.counts.idle.fetch_sub(1, Ordering::Relaxed);
             if idle.connection.is_quiet() {
-                return Some(Grant::Idle(self.place(), idle.connection));
+                return Some(Grant::Idle(Place::on(self.clone()), idle.connection));
             }
             self.left(state, 1);
             after.dropped.push(idle);
         }
-        if state.open >= max && !self.shed(state, after, |idle| (!idle.is_empty()).then_some(0)) {
+        if state.open >= max && state.idle.is_empty() || !state.dials.begin(key.epoch()) {
             return None;
+        }
+        if state.open >= max {
+            self.shed(state, after, |_| Some(0));
         }
         state.open += 1;
         self.counts.open.fetch_add(1, Ordering::Relaxed);
-        Some(Grant::Dial(self.place()))
+        Some(Grant::Dial(Dial::on(self.clone())))
     }
 
     /// Closes an idle connection.
@@ -305,43 +351,8 @@ impl<K: Key, B: Pooled> Shelf<K, B> {
         self.counts.open.fetch_sub(places, Ordering::Relaxed);
     }
 
-    fn place(self: &Arc<Self>) -> Place<K, B> {
-        Place {
-            shelf: Some(self.clone()),
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State<K, B>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<K: Key, B: Pooled> Place<K, B> {
-    /// Whether somebody waits for a connection to this server: give it back after the statement.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.shelf.as_ref().is_some_and(|shelf| shelf.waiting() > 0)
-    }
-
-    /// The server refused the dial because it has too many connections, of other routers perhaps: for a moment there are no
-    /// more places than connections.
-    pub(crate) fn crowded(mut self) {
-        if let Some(shelf) = self.shelf.take() {
-            shelf.crowded();
-        }
-    }
-
-    pub(super) fn put(mut self, key: K, connection: B, now: Moment) {
-        if let Some(shelf) = self.shelf.take() {
-            shelf.put(key, connection, now);
-        }
-    }
-}
-
-impl<K: Key, B: Pooled> Drop for Place<K, B> {
-    fn drop(&mut self) {
-        if let Some(shelf) = self.shelf.take() {
-            shelf.free();
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! `SHOW QUORATE STATUS`, `ROUTES` and `SESSIONS`: columns, and rows of text.
 
-use quorate_model::Moment;
+use std::sync::Arc;
+
+use quorate_model::{Moment, NodeId};
 
 use super::card::{Backend, Pin, Snapshot};
 use super::choose::{Ask, judge};
@@ -50,8 +52,8 @@ pub(crate) fn status<K: Key, B: Pooled>(
     (vec!["name", "value"], rows.to_vec())
 }
 
-/// Every server of the table, and whether it is read.
-pub(crate) fn routes(fleet: &Fleet, reads: &Reads, now: Moment) -> Shown {
+/// Every server of the table, whether it is read, and how many `dials` of it may be under way at once.
+pub(crate) fn routes(fleet: &Fleet, dials: impl Fn(&NodeId) -> u32, reads: &Reads, now: Moment) -> Shown {
     let view = fleet.view();
     let columns = vec![
         "node",
@@ -64,25 +66,34 @@ pub(crate) fn routes(fleet: &Fleet, reads: &Reads, now: Moment) -> Shown {
         "under_way",
         "dials",
     ];
-    let rows = view.servers().map(|server| route(&view, server, reads, now)).collect();
-    (columns, rows)
+    let row = |server: &Arc<Server>| {
+        let mut row = route(&view, server, reads, now);
+        row.push(dials(server.node()).to_string());
+        row
+    };
+    (columns, view.servers().map(row).collect())
 }
 
 fn route(view: &View, server: &Server, reads: &Reads, now: Moment) -> Vec<String> {
-    let is_primary = view
-        .primary
-        .as_ref()
-        .is_some_and(|primary| primary.node() == server.node());
+    let is = |leader: &Option<Arc<Server>>| leader.as_ref().is_some_and(|leader| leader.node() == server.node());
+    let (is_primary, is_elected) = (is(&view.primary), is(&view.elected));
     let read = match judge(server, &Ask::any(now, reads)) {
         Ok(()) => "yes".to_owned(),
         Err(unfit) => format!("no: {unfit}"),
     };
     vec![
         server.node().to_string(),
-        if is_primary { "primary" } else { "replica" }.to_owned(),
+        match (is_primary, is_elected) {
+            (true, _) => "primary",
+            (_, true) => "elected",
+            _ => "replica",
+        }
+        .to_owned(),
         server.endpoint.door.clone(),
         if is_primary {
             format!("{:?}", reads.primary).to_lowercase()
+        } else if is_elected {
+            "no: its epoch is not open yet".to_owned()
         } else {
             read
         },
@@ -92,7 +103,6 @@ fn route(view: &View, server: &Server, reads: &Reads, now: Moment) -> Vec<String
             .map_or_else(String::new, |measured| measured.lag.as_millis().to_string()),
         server.load.latency().as_micros().to_string(),
         server.load.outstanding().to_string(),
-        server.load.dials.width().to_string(),
     ]
 }
 
@@ -201,9 +211,10 @@ mod tests {
             index: 1,
             revision: 0,
             writable: Some(endpoint("m1")),
+            elected: None,
             readable: vec![endpoint("m2")],
         });
-        let (columns, rows) = routes(&fleet, &Reads::default(), NOW);
+        let (columns, rows) = routes(&fleet, |_| 8, &Reads::default(), NOW);
         assert!(rows.iter().all(|row| row.len() == columns.len()));
         assert_eq!(rows[0][..4], ["m1", "primary", "m1:1", "fallback"]);
         assert_eq!(rows[1][3], "no: its lag was not measured lately");

@@ -127,8 +127,7 @@ impl Session {
                     Held::Killed(kill) => return self.interrupted(kill).await.map(|()| false),
                     Held::Expired => {
                         self.split.metrics.refused(Refused::HoldExpired);
-                        let why = self.split.routes.borrow().why_closed(self.split.clock.now());
-                        let why = trouble.unwrap_or(why);
+                        let why = trouble.unwrap_or_else(|| self.why_no_primary());
                         return self
                             .no_server(&format!("{why}; gave up after {}", seconds(ticket.waited())))
                             .await;
@@ -153,16 +152,32 @@ impl Session {
         self.replay_failed(&failure).await.map(|_| false)
     }
 
-    /// Waits for an open primary and connects to it; or what the server says to the login. Dropping it loses nothing.
+    /// Waits for an open primary and connects to it; or what the server says to the login. One that is elected is dialled
+    /// already, so that what a dial costs is done when its door opens. Dropping it loses nothing.
     pub(super) async fn seek_primary(&self, trouble: &mut Option<String>) -> Result<Backend, ServerError> {
         loop {
-            let (primary, epoch) = self.split.fleet.open().await;
+            let (primary, epoch) = self.split.fleet.leader().await;
+            // What an earlier attempt met is not why this one waits.
+            *trouble = None;
             match self.connect(&primary, epoch, Access::Write).await {
                 Ok(backend) => return Ok(backend),
                 Err(NoBackend::Refused(error)) => return Err(error),
                 Err(error) => *trouble = Some(format!("{} leads epoch {epoch}, but {error}", primary.node())),
             }
             sleep(RETRY).await;
+        }
+    }
+
+    /// Why a session has no connection to a primary, for people, if no attempt has failed.
+    fn why_no_primary(&self) -> String {
+        let view = self.split.fleet.view();
+        match &view.primary {
+            Some(primary) => format!(
+                "{} leads epoch {}, but no connection to it became free",
+                primary.node(),
+                view.epoch
+            ),
+            None => self.split.routes.borrow().why_closed(self.split.clock.now()),
         }
     }
 
@@ -207,7 +222,7 @@ impl Session {
     async fn connect_once(&self, server: &Arc<Server>, epoch: Epoch, access: Access) -> Result<Backend, NoBackend> {
         let split = &self.split;
         let key = self.pool_key(server, epoch, access);
-        let place = match split.pool.take(&key).await? {
+        let mut dial = match split.pool.take(&key).await? {
             Grant::Idle(place, mut backend) => {
                 backend.taken(place);
                 if self.is_logging_in() {
@@ -219,16 +234,15 @@ impl Session {
                 }
                 return Ok(backend);
             }
-            Grant::Dial(place) => place,
+            Grant::Dial(dial) => dial,
         };
-        // The seat last: who waits for a credit must not keep an epoch from ending.
-        let credit = server.load.dials.enter().await;
+        // The seat last: who waits must not keep an epoch from ending.
         let seat = split.connections.enter(epoch).ok_or(NoBackend::Ended(epoch))?;
-        let dial = async {
+        let dialling = async {
             let node = server.node().clone();
             let mut stream = split
                 .visitor
-                .knock(&server.endpoint, epoch, access)
+                .wait_at(&server.endpoint, epoch, access, || dial.waits())
                 .await
                 .map_err(|source| NoBackend::Door {
                     node: node.clone(),
@@ -251,25 +265,24 @@ impl Session {
         };
         let dialled = tokio::select! {
             biased;
-            dialled = dial => dialled,
+            dialled = dialling => dialled,
             () = seat.ended() => Err(NoBackend::Ended(epoch)),
         };
         match dialled {
             Ok((stream, accepted)) => {
-                credit.succeeded();
-                let mut backend = Backend::new(stream, seat, place, key, server.clone(), accepted);
+                let mut backend = Backend::new(stream, seat, dial.succeeded(), key, server.clone(), accepted);
                 backend.number = split.number(server.node());
                 backend.database.clone_from(&self.state.database);
                 Ok(backend)
             }
             Err(error) => {
-                if error.is_of_load() {
-                    credit.failed();
-                }
-                if let NoBackend::Crowded(_) = &error {
-                    place.crowded();
-                } else if let NoBackend::Door { source, .. } = &error {
+                if let NoBackend::Door { source, .. } = &error {
                     split.metrics.door_failed(source.kind());
+                }
+                match &error {
+                    NoBackend::Crowded(_) => dial.crowded(),
+                    error if error.is_of_load() => dial.failed(),
+                    _ => drop(dial),
                 }
                 Err(error)
             }
@@ -308,7 +321,7 @@ impl Session {
 
     /// Gives the connection on one side back, if nothing holds it there.
     pub(super) fn release(&mut self, side: Side) {
-        let pinned = side == Side::Primary && (!self.state.pins.none() || self.state.announced)
+        let pinned = side == Side::Primary && (!self.state.pins.none() || !self.state.journal.announced().is_empty())
             || self.state.held == Some(side)
             || self.state.afterglow && self.state.last == side;
         let here = match side {

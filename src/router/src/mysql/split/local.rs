@@ -77,7 +77,7 @@ impl Session {
                     now,
                 )
             }
-            ShowQuorate::Routes => show::routes(&split.fleet, &split.live().reads, now),
+            ShowQuorate::Routes => show::routes(&split.fleet, |node| split.pool.dials(node), &split.live().reads, now),
             ShowQuorate::Sessions => show::sessions(&split.registry, only, now),
             ShowQuorate::Digests => shown(split.digests.table(|number| split.numbered(number))),
             ShowQuorate::Slow => shown(split.slow.table()),

@@ -118,8 +118,6 @@ pub(super) struct State {
     /// What was said of the next transaction, or of the last statement, is in one connection only: it is not given back
     /// before the next statement.
     pub(super) afterglow: bool,
-    /// `SET TRANSACTION` waits on the primary for the end of the transaction that it is for; what it says is in the journal.
-    pub(super) announced: bool,
     /// What the next command is answered with, since the primary was lost in between.
     pub(super) owed: Option<Owed>,
 }
@@ -218,7 +216,6 @@ impl State {
             unmarked: false,
             chains: false,
             afterglow: false,
-            announced: false,
             owed: None,
         }
     }
@@ -226,7 +223,6 @@ impl State {
     /// What the primary says of the next transaction, or of the one that is open.
     pub(super) fn announce(&mut self, characteristics: &[u8]) {
         self.journal.announce(characteristics);
-        self.announced = !self.journal.announced().is_empty();
     }
 
     /// The transaction on the primary is over without its own word: what was said of it goes with it.
@@ -261,7 +257,7 @@ impl Session {
             writing: in_transaction(self.primary.as_deref()) || self.state.transaction.is_some(),
             reading: in_transaction(self.replica.as_deref()),
             autocommit: self.state.status.any(Status::AUTOCOMMIT),
-            announced: self.state.announced,
+            announced: !self.state.journal.announced().is_empty(),
             pins: &self.state.pins,
             last: self.state.last,
         }

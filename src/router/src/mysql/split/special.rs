@@ -118,7 +118,6 @@ impl Session {
         state.temporary.clear();
         state.last_insert_id = 0;
         state.afterglow = false;
-        state.announced = false;
         state.unmarked = false;
         state.chains = false;
         state.causal = self.split.live().reads.causal.into();

@@ -82,6 +82,7 @@ impl Door {
             index: 1,
             revision: 1,
             writable: Some(self.endpoint()),
+            elected: None,
             readable: Vec::new(),
         }
     }

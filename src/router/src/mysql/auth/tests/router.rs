@@ -147,6 +147,7 @@ impl Router {
                 index: 2,
                 revision: 2,
                 writable: None,
+                elected: None,
                 readable: Vec::new(),
             });
         if let Some(table) = table.take() {
