@@ -179,8 +179,25 @@ fn s62_leftovers(world: &World) -> Result<()> {
             );
         }
     }
+    reset_ends_reading(&mut session)?;
     // A change that is refused ends the session, as it does on the server.
     ensure!(session.change_user(GUEST, "wrong", "").is_err());
+    Ok(())
+}
+
+/// A reset that ends a read-only transaction, which is on a replica, resets what the primary knows of the session.
+fn reset_ends_reading(session: &mut Session) -> Result<()> {
+    let on_primary = "/* quorate route to primary */ SELECT seq FROM seq_1_to_5";
+    session.run("SET sql_select_limit = 2")?;
+    ensure!(session.rows(on_primary)?.len() == 2);
+    session.run("START TRANSACTION READ ONLY")?;
+    ensure!(session.rows("SELECT id FROM s62")?.is_empty());
+    ensure!(session.ask(command::RESET, &[])?.error().is_none());
+    let (there, anywhere) = (session.rows(on_primary)?, session.rows("SELECT seq FROM seq_1_to_5")?);
+    ensure!(
+        there.len() == 5 && anywhere.len() == 5,
+        "the primary still has what was set before"
+    );
     Ok(())
 }
 

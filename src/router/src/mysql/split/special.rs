@@ -79,6 +79,10 @@ impl Session {
     async fn reset(&mut self, len: usize, whole: bool) -> Result<(), End> {
         self.state.transaction = None;
         self.state.owed = None;
+        // The primary is what is reset. A read-only transaction on a replica would take the command there, and ends with it.
+        if self.standing().reading {
+            self.drop_backend(Side::Replica);
+        }
         let needs = Needs {
             effect: Effect::Rollback,
             place: Place::Primary,
